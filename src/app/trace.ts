@@ -1,0 +1,300 @@
+/**
+ * `nfpath trace`: marks packets, listens, and explains them as they finish.
+ *
+ * The rules are read before the first packet is marked and again at the end: a trace names rules by handle or position,
+ * which mean nothing without the list that was in force.
+ */
+import { setTimeout as sleep } from "node:timers/promises";
+import { assertNever, ok, type Result, refused } from "../core/base/result.ts";
+import type { Time } from "../core/base/time.ts";
+import type { Explained } from "../core/diagnosis/diagnose.ts";
+import { Explainer } from "../core/diagnosis/explainer.ts";
+import type { Event, GapEvent, UnparsedEvent } from "../core/events/event.ts";
+import type { Filter } from "../core/filters/filter.ts";
+import { toNftRules } from "../core/filters/nft.ts";
+import { isMarkedByOthersOnly } from "../core/journeys/marked-by.ts";
+import { ownTableName } from "../core/plans/own-table.ts";
+import type { Selectors } from "../core/plans/trace-plan.ts";
+import { RuleBook } from "../core/rulesets/rule-book.ts";
+import type { Ruleset } from "../core/rulesets/ruleset.ts";
+import type { HostRefusal } from "../linux/refusal.ts";
+import { type DryRun, planDryRun } from "../tracing/plan-here.ts";
+import { checkHost } from "../tracing/preflight.ts";
+import { startTrace, type Trace, type TraceEnd } from "../tracing/trace.ts";
+import { type EventCounts, EventTally } from "./event-tally.ts";
+import type { OnExplained } from "./explain.ts";
+import { type Refusal, refusal } from "./refusal.ts";
+import { type RulesNow, readRules } from "./rules.ts";
+
+export interface LiveOptions {
+  /** Null: every packet. */
+  readonly filter: Filter | null;
+  /** Namespaces; null is the one nfpath runs in. At least one. */
+  readonly netns: readonly (string | null)[];
+  readonly seconds: number;
+  /** Ends after so many packets; null: no such limit. */
+  readonly packets: number | null;
+  /** Packets a second and namespace at most. */
+  readonly rate: number;
+  /** Whether to hear of connections, so that translations are told exactly. Costs each new connection some µs. */
+  readonly conntrack?: boolean;
+  /** NFLOG groups whose messages are shown with the packets. */
+  readonly nflogGroups?: readonly number[];
+  /** Runs while the trace does, which ends a moment after it; null: nothing. */
+  readonly during: (() => Promise<void>) | null;
+  /** Ends the trace early, cleanly. */
+  readonly signal: AbortSignal;
+  /** The trace is armed: packets are marked from now on. */
+  readonly onArmed?: (trace: Trace) => void;
+}
+
+export interface LiveReport {
+  readonly rulesets: readonly Ruleset[];
+  readonly events: EventCounts;
+  readonly unparsed: readonly UnparsedEvent[];
+  readonly gaps: readonly GapEvent[];
+  readonly journeys: number;
+  /** Null when something could not be put back: see `notRestored`. */
+  readonly end: TraceEnd | null;
+  /** What could not be put back, with the commands that finish it; null when all is as it was. */
+  readonly notRestored: Refusal | null;
+  /** Why it ended. */
+  readonly endedBy: EndReason;
+  /** For a person: rules that could not be read, or changed meanwhile. */
+  readonly notes: readonly string[];
+}
+
+/** `broken`: a process of ours was killed, and nothing more could be heard. */
+export type EndReason = "time" | "packets" | "command" | "signal" | "broken";
+
+/** A packet that nothing was heard of for so long has finished. One that waits in a queue longer is shown in two parts. */
+const IDLE_NANOS = 5e8;
+/** … and is shown, an answer having had the time to come. */
+const SHOWN_AFTER_NANOS = 1e9;
+const SETTLE_EVERY_MS = 250;
+/** What a command sends last is still under way when it ends. */
+const AFTER_COMMAND_MS = 300;
+/** The rules outlive the trace by this much, in case that nfpath does not. */
+const DEADLINE_SLACK_SECONDS = 5;
+
+export async function traceLive(
+  options: LiveOptions,
+  onExplained: OnExplained,
+): Promise<Result<LiveReport, Refusal>> {
+  const selectors = selectorsOf(options.filter);
+  if (!selectors.ok) return selectors;
+  const host = checkHost(options.netns);
+  if (!host.ok) return refused(ofHost(host.error));
+  const before = await readAllRules(options.netns);
+  if (!before.ok) return refused(ofHost(before.error));
+  const listener = new Listener(new RuleBook(before.value.flatMap((now) => now.rulesets)), onExplained);
+  const started = await startTrace({
+    selectors: selectors.value,
+    netns: options.netns,
+    deadlineSeconds: options.seconds + 5,
+    ratePerSecond: options.rate,
+    conntrack: options.conntrack ?? false,
+    nflogGroups: options.nflogGroups ?? [],
+    onEvents: (batch) => listener.take(batch),
+  });
+  if (!started.ok) return refused(ofHost(started.error));
+  const trace = started.value;
+  listener.ownTable = ownTableName(trace.plan.runId);
+  let end: Awaited<ReturnType<Trace["stop"]>>;
+  let endedBy: EndReason;
+  try {
+    options.onArmed?.(trace);
+    endedBy = await wait(options, listener, trace.broken);
+  } finally {
+    end = await trace.stop();
+  }
+  const after = await readAllRules(options.netns);
+  const notes = after.ok ? compareRules(before.value, after.value, options.netns) : [after.error.message];
+  await listener.finish();
+  return ok({
+    rulesets: before.value.flatMap((now) => now.rulesets),
+    events: listener.events.counts,
+    unparsed: listener.events.unparsed,
+    gaps: listener.events.gaps,
+    journeys: listener.journeys,
+    end: end.ok ? end.value : null,
+    notRestored: end.ok ? null : { ...ofHost(end.error), status: 1 },
+    endedBy,
+    notes,
+  });
+}
+
+/** What `traceLive` would change on this host; nothing is changed. */
+export function planLive(
+  options: Pick<LiveOptions, "filter" | "netns" | "seconds" | "rate">,
+): Result<DryRun, Refusal> {
+  const selectors = selectorsOf(options.filter);
+  if (!selectors.ok) return selectors;
+  const planned = planDryRun({
+    selectors: selectors.value,
+    netns: options.netns,
+    deadlineSeconds: options.seconds + DEADLINE_SLACK_SECONDS,
+    ratePerSecond: options.rate,
+  });
+  return planned.ok ? planned : refused(ofHost(planned.error));
+}
+
+/** Takes events as they come and lets journeys go as they finish. */
+class Listener {
+  readonly events = new EventTally();
+  journeys = 0;
+  /** Packets that another run has marked are not ours to show; null until the trace is armed. */
+  ownTable: string | null = null;
+  readonly #explainer: Explainer;
+  readonly #onExplained: OnExplained;
+  /** Journeys are shown one after the other, however slow the reader is. */
+  #showing: Promise<void> = Promise.resolve();
+
+  constructor(book: RuleBook, onExplained: OnExplained) {
+    this.#explainer = new Explainer(book, {
+      linker: { idleNanos: IDLE_NANOS, idleEvents: 1_000_000 },
+      mostHeld: 50_000,
+    });
+    this.#onExplained = onExplained;
+  }
+
+  get begun(): number {
+    return this.#explainer.begun;
+  }
+
+  take(batch: readonly Event[]): void {
+    for (const event of batch) {
+      this.events.count(event);
+      this.#show(this.#explainer.add(event));
+    }
+  }
+
+  settle(): void {
+    this.#show(this.#explainer.settle(now(), SHOWN_AFTER_NANOS));
+  }
+
+  async finish(): Promise<void> {
+    this.#show(this.#explainer.end());
+    await this.#showing;
+  }
+
+  #show(all: readonly Explained[]): void {
+    const { ownTable } = this;
+    const leaving =
+      ownTable === null ? all : all.filter(({ journey }) => !isMarkedByOthersOnly(journey, ownTable));
+    if (leaving.length === 0) return;
+    this.journeys += leaving.length;
+    this.#showing = this.#showing.then(async () => {
+      for (const explained of leaving) await this.#onExplained(explained);
+    });
+  }
+}
+
+async function wait(options: LiveOptions, listener: Listener, broken: Promise<void>): Promise<EndReason> {
+  const over = new AbortController();
+  const settling = setInterval(() => listener.settle(), SETTLE_EVERY_MS);
+  try {
+    return await Promise.race([
+      pause(options.seconds * 1000, over.signal).then((): EndReason => "time"),
+      untilAborted(options.signal).then((): EndReason => "signal"),
+      enoughPackets(options.packets, listener, over.signal).then((): EndReason => "packets"),
+      command(options.during, over.signal).then((): EndReason => "command"),
+      broken.then((): EndReason => "broken"),
+    ]);
+  } finally {
+    clearInterval(settling);
+    over.abort();
+  }
+}
+
+async function command(during: LiveOptions["during"], over: AbortSignal): Promise<void> {
+  if (during === null) return never(over);
+  await during();
+  await pause(AFTER_COMMAND_MS, over);
+}
+
+async function enoughPackets(most: number | null, listener: Listener, over: AbortSignal): Promise<void> {
+  if (most === null) return never(over);
+  while (listener.begun < most && !over.aborted) await pause(20, over);
+}
+
+async function untilAborted(signal: AbortSignal): Promise<void> {
+  if (signal.aborted) return;
+  await new Promise<void>((resolve) => signal.addEventListener("abort", () => resolve(), { once: true }));
+}
+
+/** Resolves only when the wait is over anyhow, so that no promise is left behind. */
+async function never(over: AbortSignal): Promise<void> {
+  await untilAborted(over);
+}
+
+async function pause(ms: number, over: AbortSignal): Promise<void> {
+  try {
+    await sleep(ms, undefined, { signal: over });
+  } catch (error) {
+    if (!(error instanceof Error) || error.name !== "AbortError") throw error;
+  }
+}
+
+function now(): Time {
+  const ms = Date.now();
+  return { clock: "arrival", epoch: "utc", seconds: Math.floor(ms / 1000), nanos: (ms % 1000) * 1e6 };
+}
+
+function selectorsOf(filter: Filter | null): Result<Selectors, Refusal> {
+  if (filter === null) return ok({ prerouting: [""], output: [""] });
+  const prerouting = toNftRules(filter, "inet", "prerouting");
+  const output = toNftRules(filter, "inet", "output");
+  if (!prerouting.ok)
+    return refused(refusal(2, `filter: ${prerouting.error.message}`, prerouting.error.hint));
+  if (!output.ok) return refused(refusal(2, `filter: ${output.error.message}`, output.error.hint));
+  return ok({ prerouting: prerouting.value, output: output.value });
+}
+
+async function readAllRules(
+  netns: readonly (string | null)[],
+): Promise<Result<readonly RulesNow[], HostRefusal>> {
+  const all: RulesNow[] = [];
+  for (const name of netns) {
+    const read = await readRules(name);
+    if (!read.ok) return read;
+    all.push(read.value);
+  }
+  return ok(all);
+}
+
+function compareRules(
+  before: readonly RulesNow[],
+  after: readonly RulesNow[],
+  netns: readonly (string | null)[],
+) {
+  const notes = before.flatMap((now) => now.refusals.map((error) => `rules not read: ${error.message}`));
+  for (const [index, name] of netns.entries()) {
+    if (before[index]?.fingerprint === after[index]?.fingerprint) continue;
+    const where = name === null ? "" : ` in ${name}`;
+    notes.push(
+      `the rules changed${where} during the trace: steps after the change may show an older rule's text`,
+    );
+  }
+  return notes;
+}
+
+/** A host's refusal in the command's terms: what is wrong in the words is 2, what the host does not allow is 3. */
+export function ofHost(error: HostRefusal): Refusal {
+  switch (error.kind) {
+    case "missing-netns":
+      return refusal(2, error.message, error.hint);
+    case "not-linux":
+    case "not-permitted":
+    case "missing-program":
+    case "kernel-lacks":
+    case "nflog-group-taken":
+    case "program-failed":
+    case "program-timed-out":
+    case "too-much-output":
+    case "setting-refused":
+      return refusal(3, error.message, error.hint);
+    default:
+      return assertNever(error.kind);
+  }
+}

@@ -1,0 +1,37 @@
+/** Which journeys to show: `--only` and the filter. What is hidden is counted, so nothing disappears in silence. */
+import type { Explained } from "../core/diagnosis/diagnose.ts";
+import type { OutcomeVerdict } from "../core/diagnosis/outcome.ts";
+import type { Filter } from "../core/filters/filter.ts";
+import { matchesFilter } from "../core/filters/predicate.ts";
+import type { Journey } from "../core/journeys/journey.ts";
+
+export const OUTCOMES: readonly OutcomeVerdict[] = [
+  "delivered",
+  "forwarded",
+  "sent",
+  "dropped",
+  "rejected",
+  "vanished",
+  "queued",
+  "unknown",
+];
+
+export interface Choice {
+  readonly filter: Filter | null;
+  /** Null: all. */
+  readonly only: readonly OutcomeVerdict[] | null;
+}
+
+/** A journey is chosen when its packet matches at any point of its way: before or after NAT. */
+export function isChosen(explained: Explained, { filter, only }: Choice): boolean {
+  if (only !== null && !only.includes(explained.outcome.verdict)) return false;
+  return filter === null || matchesAnywhere(explained.journey, filter);
+}
+
+function matchesAnywhere(journey: Journey, filter: Filter): boolean {
+  const sightings = new Set(journey.steps.map((step) => step.sighting));
+  for (const sighting of [...sightings, journey.first]) {
+    if (sighting !== null && matchesFilter(filter, sighting) === true) return true;
+  }
+  return false;
+}

@@ -1,0 +1,125 @@
+/** `nfpath explain`: words of the command line to options, journeys to the chosen format. */
+import { existsSync } from "node:fs";
+import { openEvidence } from "../app/evidence.ts";
+import { explain, openInputs } from "../app/explain.ts";
+import { type ExitStatus, type Refusal, refusal } from "../app/refusal.ts";
+import { ok, type Result, refused } from "../core/base/result.ts";
+import type { OutcomeVerdict } from "../core/diagnosis/outcome.ts";
+import type { Filter } from "../core/filters/filter.ts";
+import { parseFilter } from "../core/filters/parse.ts";
+import type { Format } from "./choices.ts";
+import { type Choice, isChosen, OUTCOMES } from "./choose.ts";
+import { printerFor } from "./formats.ts";
+import { Output } from "./output.ts";
+import { say, sayRefusal } from "./say.ts";
+import { summaryLines, summaryObject, Tally } from "./summary.ts";
+
+export interface ExplainFlags {
+  readonly rules: readonly string[];
+  readonly format: Format;
+  readonly only?: string;
+  readonly filter?: string;
+  readonly follow?: string;
+  readonly year?: number;
+  readonly strict: boolean;
+}
+
+export async function explainCommand(words: readonly string[], flags: ExplainFlags): Promise<ExitStatus> {
+  const meant = understand(words, flags);
+  if (!meant.ok) return fail(meant.error);
+  const { choice } = meant.value;
+  const inputs = openEvidence(meant.value.inputs.filter((name) => !flags.rules.includes(name)));
+  if (!inputs.ok) return fail(inputs.error);
+  const ruleInputs = openInputs(flags.rules);
+  if (!ruleInputs.ok) return fail(ruleInputs.error);
+  const output = new Output(process.stdout);
+  const printer = printerFor(flags.format, output);
+  const tally = new Tally();
+  let hasBegun = false;
+  for (const note of inputs.value.notes) say(`note: ${note}`);
+  const options = {
+    inputs: inputs.value.inputs,
+    ruleInputs: [...ruleInputs.value, ...inputs.value.ruleInputs],
+    captures: inputs.value.captures,
+    year: flags.year ?? null,
+  };
+  const done = await explain(options, async (explained) => {
+    const shows = isChosen(explained, choice);
+    tally.count(explained, shows);
+    if (!shows || output.isClosed) return;
+    if (!hasBegun) await printer.begin();
+    hasBegun = true;
+    await printer.journey(explained);
+  });
+  if (!done.ok) return fail(done.error);
+  if (!hasBegun) await printer.begin();
+  await printer.end(summaryObject(tally, done.value));
+  if (output.isClosed) return 0;
+  for (const line of summaryLines(tally, done.value)) say(line);
+  return flags.strict && (done.value.events.gap > 0 || done.value.events.unparsed > 0) ? 4 : 0;
+}
+
+interface Meaning {
+  readonly inputs: readonly string[];
+  readonly choice: Choice;
+}
+
+/** Words that name files are inputs; the others are a filter, as tcpdump takes one behind its options. */
+function understand(words: readonly string[], flags: ExplainFlags): Result<Meaning, Refusal> {
+  const isInput = (word: string) => word === "-" || existsSync(word);
+  const named = words.filter(isInput);
+  const filterWords = words.filter((word) => !isInput(word));
+  const inputs = named.length === 0 && flags.rules.length === 0 ? ["-"] : named;
+  if (named.length === 0 && filterWords.length === 0 && process.stdin.isTTY) {
+    return refused(
+      refusal(2, "nothing to explain", "name files, or pipe a log in: journalctl -k | nfpath explain"),
+    );
+  }
+  const only = onlyOutcomes(flags.only);
+  if (!only.ok) return only;
+  const missing = filterWords.find(looksLikeFile);
+  if (missing !== undefined) {
+    return refused(
+      refusal(
+        2,
+        `${missing}: no such file`,
+        "check the name; a filter goes behind the files, or into --filter",
+      ),
+    );
+  }
+  const filter = readFilter(flags.filter ?? filterWords.join(" "));
+  if (!filter.ok) return filter;
+  return ok({ inputs, choice: { filter: filter.value, only: only.value } });
+}
+
+export function readFilter(text: string): Result<Filter | null, Refusal> {
+  const parsed = parseFilter(text);
+  if (parsed.ok) return parsed;
+  const { message, at, hint } = parsed.error;
+  const where = at === null ? "" : ` at "${text.slice(at, at + 20)}"`;
+  return refused(refusal(2, `filter: ${message}${where}`, hint));
+}
+
+/** A word with a slash or an ending such as `.log` is a file's name and no filter's word. */
+function looksLikeFile(word: string): boolean {
+  if (/\s/.test(word)) return false;
+  if (word.includes("/")) return !/^[\da-fA-F.:]+\/\d+$/.test(word);
+  return /^[^:\s]*\.[a-z]+$/i.test(word);
+}
+
+export function onlyOutcomes(text: string | undefined): Result<readonly OutcomeVerdict[] | null, Refusal> {
+  if (text === undefined) return ok(null);
+  const chosen: OutcomeVerdict[] = [];
+  for (const word of text.split(",")) {
+    const outcome = OUTCOMES.find((candidate) => candidate === word.trim());
+    if (outcome === undefined)
+      return refused(refusal(2, `--only ${word}: no such outcome`, `one of ${OUTCOMES.join(", ")}`));
+    chosen.push(outcome);
+  }
+  return ok(chosen);
+}
+
+function fail(error: Refusal): ExitStatus {
+  sayRefusal(error);
+  return error.status;
+}

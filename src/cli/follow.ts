@@ -1,0 +1,54 @@
+/** `nfpath explain --follow`: words to options, journeys to the chosen format as they finish. */
+import { existsSync } from "node:fs";
+import { openInputs } from "../app/explain.ts";
+import { follow } from "../app/follow.ts";
+import { type ExitStatus, type Refusal, refusal } from "../app/refusal.ts";
+import { openTail } from "../sources/tail.ts";
+import { isChosen } from "./choose.ts";
+import { type ExplainFlags, onlyOutcomes, readFilter } from "./explain.ts";
+import { printerFor } from "./formats.ts";
+import { stopSignal } from "./interrupt.ts";
+import { Output } from "./output.ts";
+import { say, sayRefusal } from "./say.ts";
+import { summaryLines, summaryObject, Tally } from "./summary.ts";
+
+/** Words that name files are rules; the others are a filter. */
+export async function followCommand(
+  name: string,
+  words: readonly string[],
+  flags: ExplainFlags,
+): Promise<ExitStatus> {
+  const filter = readFilter(flags.filter ?? words.filter((word) => !existsSync(word)).join(" "));
+  if (!filter.ok) return fail(filter.error);
+  const only = onlyOutcomes(flags.only);
+  if (!only.ok) return fail(only.error);
+  const rules = openInputs([...flags.rules, ...words.filter((word) => existsSync(word))]);
+  if (!rules.ok) return fail(rules.error);
+  const tail = openTail(name);
+  if (!tail.ok) {
+    const hint = "name a log that is written to, /dev/kmsg (as root), or - for standard input";
+    return fail(refusal(2, `--follow ${name}: ${tail.error}`, hint));
+  }
+  const output = new Output(process.stdout);
+  const printer = printerFor(flags.format, output);
+  const tally = new Tally();
+  const stop = stopSignal(output);
+  await printer.begin();
+  say(`following ${name}; Ctrl-C ends it`);
+  const options = { tail: tail.value, rules: rules.value, year: flags.year ?? null, signal: stop.signal };
+  const done = await follow(options, async (explained) => {
+    const shows = isChosen(explained, { filter: filter.value, only: only.value });
+    tally.count(explained, shows);
+    if (shows) await printer.journey(explained);
+  });
+  stop.release();
+  if (!done.ok) return fail(done.error);
+  await printer.end(summaryObject(tally, done.value));
+  if (!output.isClosed) for (const line of summaryLines(tally, done.value)) say(line);
+  return flags.strict && (done.value.events.gap > 0 || done.value.events.unparsed > 0) ? 4 : 0;
+}
+
+function fail(error: Refusal): ExitStatus {
+  sayRefusal(error);
+  return error.status;
+}

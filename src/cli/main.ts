@@ -1,0 +1,231 @@
+#!/usr/bin/env node
+/** The command line. Commands are loaded when they are asked for, so that `--help` and `--version` answer at once. */
+import { readFileSync } from "node:fs";
+import { Argument, Command, CommanderError, InvalidArgumentError, Option } from "commander";
+import type { ExitStatus } from "../app/refusal.ts";
+import {
+  CANARY_PLACES,
+  DOCTOR_FORMATS,
+  FORMATS,
+  HOOK_FAMILIES,
+  HOOKS_FORMATS,
+  LAB_ACTIONS,
+  UNDO_FORMATS,
+} from "./choices.ts";
+import { say } from "./say.ts";
+
+const version = (
+  JSON.parse(readFileSync(new URL("../../package.json", import.meta.url), "utf8")) as { version: string }
+).version;
+
+let status: ExitStatus = 0;
+
+/** What stands behind `--` is a command of the user's, and none of it an option of ours. */
+const dashes = process.argv.indexOf("--", 2);
+const ourWords = process.argv.slice(2, dashes === -1 ? undefined : dashes);
+const userCommand = dashes === -1 ? [] : process.argv.slice(dashes + 1);
+
+const program = new Command("nfpath")
+  .description("What did the Linux firewall do to my packet, and why did it not arrive?")
+  .version(version, "-V, --version")
+  .helpCommand(false)
+  .configureOutput({
+    outputError: (text, write) =>
+      write(`nfpath: ${text.replace(/^error: /, "").trim()}; nfpath --help shows the words\n`),
+  })
+  .addHelpText(
+    "after",
+    `
+Exit status: 0 it worked, whatever became of the packets; 1 nfpath itself failed; 2 the words of the command were
+wrong; 3 not permitted, or the kernel lacks what is needed; 4 the evidence is not whole and --strict was given.`,
+  )
+  .exitOverride();
+
+function formatOption(): Option {
+  return new Option("--format <format>", "how to print").choices(FORMATS).default("tree");
+}
+
+program
+  .command("explain")
+  .description("explain packets from logs, traces and rulesets, in any mix and order")
+  .argument(
+    "[file...]",
+    "inputs, recognised by content; - is standard input; other words are a filter (udp and port 53)",
+  )
+  .addOption(formatOption())
+  .option("--rules <file>", "a file that is rules, whatever it looks like (repeatable)", collect, [])
+  .option("--only <outcomes>", "show only these outcomes: dropped, rejected, vanished, …")
+  .option("--filter <expression>", "show only packets that match, in pcap-filter's words")
+  .option(
+    "--follow <file>",
+    "a log that is still written to, /dev/kmsg, or - : explain packets as they finish; other files are rules",
+  )
+  .option("--year <year>", "the year of a log that does not tell it", wholeNumber)
+  .option("--strict", "end with status 4 when the evidence has gaps or unreadable parts", false)
+  .action(async (words, flags) => {
+    if (flags.follow !== undefined) {
+      const { followCommand } = await import("./follow.ts");
+      status = await followCommand(flags.follow, words, flags);
+      return;
+    }
+    const { explainCommand } = await import("./explain.ts");
+    status = await explainCommand(words, flags);
+  });
+
+program
+  .command("trace")
+  .description("trace packets live and explain them; ends by itself and leaves nothing behind")
+  .argument("[filter...]", "which packets, in pcap-filter's words: udp and port 53 (default: all)")
+  .option(
+    "--netns <name>",
+    "trace in this network namespace: a name, a path, or pid:N (repeatable)",
+    collect,
+    [],
+  )
+  .option("--for <time>", "how long: 30s, 5m (default 30s)", seconds, 30)
+  .option("--packets <n>", "end after so many packets", wholeNumber)
+  .option("--rate <n>", "trace at most so many packets a second", wholeNumber, 1000)
+  .option("--conntrack", "hear of connections too, so that translations are told exactly", false)
+  .option("--nflog <group>", "show what NFLOG and log rules send to this group (repeatable)", nflogGroups, [])
+  .addOption(formatOption())
+  .option("--strict", "end with status 4 when the evidence has gaps", false)
+  .option(
+    "--dry-run",
+    "print what would be changed on the host and how it would be undone; change nothing",
+    false,
+  )
+  .option(
+    "--print-script",
+    "print a shell script that does the trace on a host without Node, for nfpath explain",
+    false,
+  )
+  .addHelpText(
+    "after",
+    `
+nfpath trace udp port 53 -- dig example.net     traces while the command runs and ends a moment after it
+
+What it changes on the host, and takes back however it ends:
+  - one nft table of its own (inet nfpath_…, owned by the running nfpath), which marks the chosen packets
+  - net.netfilter.nf_log.2 and .10, only where legacy iptables tables are in use`,
+  )
+  .action(async (words, flags) => {
+    if (flags.printScript) {
+      const { printScriptCommand } = await import("./trace-script.ts");
+      status = await printScriptCommand(words, userCommand, version, flags);
+      return;
+    }
+    const { traceCommand } = await import("./trace.ts");
+    status = await traceCommand(words, userCommand, flags);
+  });
+
+program
+  .command("doctor")
+  .description("whether a trace will work here, and the command that mends what stands in its way")
+  .option(
+    "--netns <name>",
+    "examine this network namespace: a name, a path, or pid:N (repeatable)",
+    collect,
+    [],
+  )
+  .addOption(
+    new Option(
+      "--canary <place>",
+      "trace one packet: in a scratch namespace, on loopback of the --netns (here), or not at all",
+    )
+      .choices(CANARY_PLACES)
+      .default("scratch"),
+  )
+  .addOption(new Option("--format <format>", "how to print").choices(DOCTOR_FORMATS).default("tree"))
+  .addHelpText(
+    "after",
+    `
+It changes nothing but the scratch namespace, which it makes and removes; with --canary here it makes, for a second, the
+changes that nfpath trace makes. Exit status 0: a trace will work; 3: it will not, and why is told.`,
+  )
+  .action(async (flags) => {
+    const { doctorCommand } = await import("./doctor.ts");
+    status = await doctorCommand(flags);
+  });
+
+program
+  .command("hooks")
+  .description("who runs first: every chain, conntrack and NAT at every hook, in order; changes nothing")
+  .argument("[file...]", "rulesets, recognised by content; - is standard input (default: this host)")
+  .option("--netns <name>", "of this network namespace: a name, a path, or pid:N (repeatable)", collect, [])
+  .option("--rules <file>", "a file that is rules, whatever it looks like (repeatable)", collect, [])
+  .addOption(new Option("--family <family>", "only this family; inet is ip and ip6").choices(HOOK_FAMILIES))
+  .addOption(new Option("--format <format>", "how to print").choices(HOOKS_FORMATS).default("tree"))
+  .action(async (files, flags) => {
+    const { hooksCommand } = await import("./hooks.ts");
+    status = await hooksCommand(files, flags);
+  });
+
+program
+  .command("undo")
+  .description("put back what a killed run of nfpath has left; runs that still live are left alone")
+  .addOption(new Option("--format <format>", "how to print").choices(UNDO_FORMATS).default("text"))
+  .action(async (flags) => {
+    const { undoCommand } = await import("./undo.ts");
+    status = await undoCommand(flags);
+  });
+
+program
+  .command("lab")
+  .description("real hosts in network namespaces, to look at and to trace in")
+  .addArgument(new Argument("<name>", "which lab").choices(["docker-udp"]))
+  .addArgument(
+    new Argument("[action]", "build, trace and remove it; or build it; or remove it")
+      .choices(LAB_ACTIONS)
+      .default("run"),
+  )
+  .addOption(new Option("--backend <backend>", "whose rules").choices(["legacy", "nft"]).default("legacy"))
+  .addOption(formatOption())
+  .action(async (_name, action, flags) => {
+    const { labCommand } = await import("./lab.ts");
+    status = await labCommand(action, flags);
+  });
+
+const SECONDS: ReadonlyMap<string, number> = new Map([
+  ["", 1],
+  ["s", 1],
+  ["m", 60],
+  ["h", 3600],
+]);
+
+/** `30`, `30s`, `5m`, `1h`. */
+function seconds(text: string): number {
+  const [, count = "", unit = ""] = /^(\d+)([smh]?)$/.exec(text) ?? [];
+  const total = Number(count) * (SECONDS.get(unit) ?? 0);
+  if (total === 0) throw new InvalidArgumentError("a time such as 30s or 5m is needed");
+  return total;
+}
+
+function collect(value: string, before: readonly string[]): readonly string[] {
+  return [...before, value];
+}
+
+/** `include/uapi/linux/netfilter/nfnetlink_log.h`: groups have 16 bits. */
+function nflogGroups(value: string, before: readonly number[]): readonly number[] {
+  const group = wholeNumber(value);
+  if (group > 65_535) throw new InvalidArgumentError("an NFLOG group is a number from 0 to 65535");
+  return [...before, group];
+}
+
+function wholeNumber(text: string): number {
+  if (!/^\d+$/.test(text)) throw new InvalidArgumentError("a whole number is needed");
+  return Number(text);
+}
+
+try {
+  await program.parseAsync([...process.argv.slice(0, 2), ...ourWords]);
+} catch (error) {
+  if (error instanceof CommanderError) {
+    status = error.exitCode === 0 ? 0 : 2;
+  } else {
+    say(
+      `nfpath: a defect in nfpath: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}`,
+    );
+    status = 1;
+  }
+}
+process.exitCode = status;

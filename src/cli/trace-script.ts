@@ -1,0 +1,43 @@
+/** `nfpath trace --print-script`: a shell script that does the trace on a host without Node. */
+import { type ExitStatus, type Refusal, refusal } from "../app/refusal.ts";
+import { scriptFor } from "../app/trace-script.ts";
+import { readFilter } from "./explain.ts";
+import { Output } from "./output.ts";
+import { sayRefusal } from "./say.ts";
+
+export interface ScriptFlags {
+  readonly netns: readonly string[];
+  readonly for: number;
+  readonly rate: number;
+}
+
+export async function printScriptCommand(
+  words: readonly string[],
+  userCommand: readonly string[],
+  version: string,
+  flags: ScriptFlags,
+): Promise<ExitStatus> {
+  const filterText = words.join(" ");
+  const filter = readFilter(filterText);
+  if (!filter.ok) return fail(filter.error);
+  if (flags.netns.length > 0 || userCommand.length > 0) {
+    const what = flags.netns.length > 0 ? "--netns" : "a command behind --";
+    return fail(
+      refusal(
+        2,
+        `--print-script takes no ${what.replace(/^a /, "")}`,
+        "start the script where the packets are: ip netns exec NAME sh SCRIPT",
+      ),
+    );
+  }
+  const { for: seconds, rate } = flags;
+  const script = scriptFor({ version, filter: filter.value, filterText, seconds, rate });
+  if (!script.ok) return fail(script.error);
+  await new Output(process.stdout).write(script.value);
+  return 0;
+}
+
+function fail(error: Refusal): ExitStatus {
+  sayRefusal(error);
+  return error.status;
+}

@@ -1,0 +1,76 @@
+/** From a journey to what it means: its outcome and its findings, the gravest first. */
+import type { Journey } from "../journeys/journey.ts";
+import type { RuleBook } from "../rulesets/rule-book.ts";
+import type { Diagnose } from "./cause.ts";
+import { defragmented } from "./causes/defragmented.ts";
+import { gap, notEnoughEvidence, rulesMissing } from "./causes/evidence.ts";
+import { dnat, natFromConntrack, snat } from "./causes/nat.ts";
+import { policyDrop } from "./causes/policy-drop.ts";
+import { ruleDrop } from "./causes/rule-drop.ts";
+import { ruleReject } from "./causes/rule-reject.ts";
+import { rulesChanged } from "./causes/rules-changed.ts";
+import type { Finding, Severity } from "./finding.ts";
+import type { Answer, FlowMemory } from "./flows.ts";
+import { KnownChains } from "./known-chains.ts";
+import { type Outcome, outcomeOf } from "./outcome.ts";
+
+/** A journey with what it means: what every view shows. */
+export interface Explained {
+  readonly journey: Journey;
+  readonly outcome: Outcome;
+  readonly findings: readonly Finding[];
+  /** The first packet that came back; null where none was seen or none is to be expected. */
+  readonly answer: Answer | null;
+}
+
+const CAUSES: readonly Diagnose[] = [
+  ruleDrop,
+  policyDrop,
+  ruleReject,
+  notEnoughEvidence,
+  defragmented,
+  dnat,
+  snat,
+  natFromConntrack,
+  gap,
+  rulesMissing,
+  rulesChanged,
+];
+
+const GRAVITY: Readonly<Record<Severity, number>> = { error: 0, warning: 1, info: 2 };
+
+/**
+ * Keeps what packets tell about each other: which chains exist, which connections are translated. Journeys are to be
+ * learned in the order in which they began, and all that are at hand before the first is explained.
+ */
+export class Diagnosis {
+  readonly #chains: KnownChains;
+  readonly #flows: FlowMemory;
+  /** For each journey that was learned and not yet explained, its answer as far as one came. */
+  readonly #answers = new Map<string, Answer | null>();
+
+  /** @param flows what is known of connections; it learns from every journey, and may learn from conntrack meanwhile */
+  constructor(book: RuleBook, flows: FlowMemory) {
+    this.#chains = new KnownChains(book);
+    this.#flows = flows;
+  }
+
+  learn(journey: Journey): void {
+    this.#chains.learn(journey);
+    this.#answers.set(journey.id, null);
+    this.#flows.learn(journey, (answer) => {
+      // Too late for one that was shown already.
+      if (this.#answers.has(journey.id)) this.#answers.set(journey.id, answer);
+    });
+  }
+
+  explain(journey: Journey): Explained {
+    const answer = this.#answers.get(journey.id) ?? null;
+    const outcome = outcomeOf(journey, this.#chains, answer !== null);
+    const circumstances = { outcome, chains: this.#chains, mapping: this.#flows.mappingOf(journey) };
+    const findings = CAUSES.flatMap((cause) => cause(journey, circumstances));
+    findings.sort((a, b) => GRAVITY[a.severity] - GRAVITY[b.severity]);
+    this.#answers.delete(journey.id);
+    return { journey, outcome, findings, answer };
+  }
+}

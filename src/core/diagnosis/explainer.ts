@@ -1,0 +1,109 @@
+/**
+ * Events in, explained journeys out: linking, assembling and diagnosing in one, for every face that has events.
+ *
+ * Journeys are held back while there are few, because a ruleset, a reply or another packet that comes later in the
+ * input can explain an earlier one; beyond `mostHeld` the oldest leave with what is known by then, so memory is bounded.
+ */
+import { nanosBetween, type Time } from "../base/time.ts";
+import type { Event } from "../events/event.ts";
+import { assembleJourney } from "../journeys/assemble.ts";
+import type { Journey } from "../journeys/journey.ts";
+import { DEFAULT_LINKER_OPTIONS, Linker, type LinkerOptions } from "../journeys/linker.ts";
+import type { OpenJourney } from "../journeys/open-journey.ts";
+import type { RuleBook } from "../rulesets/rule-book.ts";
+import { Diagnosis, type Explained } from "./diagnose.ts";
+import { FlowMemory } from "./flows.ts";
+
+export interface ExplainerOptions {
+  readonly linker: LinkerOptions;
+  /** Finished journeys to hold back before the oldest are let go. */
+  readonly mostHeld: number;
+}
+
+export const DEFAULT_EXPLAINER_OPTIONS: ExplainerOptions = {
+  linker: DEFAULT_LINKER_OPTIONS,
+  mostHeld: 5_000,
+};
+
+interface Held {
+  readonly open: OpenJourney;
+  /** Null until it was assembled, and the others could learn from it. */
+  journey: Journey | null;
+}
+
+export class Explainer {
+  readonly #linker: Linker;
+  readonly #mostHeld: number;
+  #held: Held[] = [];
+  #book: RuleBook;
+  readonly #flows = new FlowMemory();
+  #diagnosis: Diagnosis | null = null;
+
+  constructor(book: RuleBook, options: ExplainerOptions = DEFAULT_EXPLAINER_OPTIONS) {
+    this.#book = book;
+    this.#linker = new Linker(book, options.linker);
+    this.#mostHeld = options.mostHeld;
+  }
+
+  /** Rules that became known after the events began: used for every journey not yet assembled. */
+  useRules(book: RuleBook): void {
+    this.#book = book;
+  }
+
+  /** Adds an event; returns journeys that had to leave, usually none. */
+  add(event: Event): readonly Explained[] {
+    if (event.kind === "flow") this.#flows.learnFlow(event);
+    this.#linker.add(event);
+    this.#collect();
+    if (this.#held.length < this.#mostHeld) return NOTHING;
+    return this.#release(() => true, Math.ceil(this.#mostHeld / 2));
+  }
+
+  /**
+   * For a face that shows journeys while more are coming: those that have been idle at `now` for so long leave. Those
+   * that ended since are learned from, so an answer that came in between is told.
+   */
+  settle(now: Time, idleNanos: number): readonly Explained[] {
+    this.#linker.expire(now);
+    this.#collect();
+    return this.#release(({ open }) => (nanosBetween(open.lastTime, now) ?? idleNanos) >= idleNanos);
+  }
+
+  /** Journeys begun so far, finished or not. */
+  get begun(): number {
+    return this.#linker.begun;
+  }
+
+  /** The input has ended: everything, in the order in which the journeys began. */
+  end(): readonly Explained[] {
+    this.#linker.end();
+    this.#collect();
+    return this.#release(() => true);
+  }
+
+  #collect(): void {
+    for (const open of this.#linker.takeFinished()) this.#held.push({ open, journey: null });
+  }
+
+  /** Lets go what may leave, the oldest first, at most `most`; every journey at hand is learned from before. */
+  #release(mayLeave: (held: Held) => boolean, most = Number.POSITIVE_INFINITY): readonly Explained[] {
+    if (this.#held.length === 0) return NOTHING;
+    this.#diagnosis ??= new Diagnosis(this.#book, this.#flows);
+    const diagnosis = this.#diagnosis;
+    this.#held.sort((a, b) => a.open.number - b.open.number);
+    const leaving: Journey[] = [];
+    const staying: Held[] = [];
+    for (const held of this.#held) {
+      if (held.journey === null) {
+        held.journey = assembleJourney(held.open, this.#book);
+        diagnosis.learn(held.journey);
+      }
+      if (leaving.length < most && mayLeave(held)) leaving.push(held.journey);
+      else staying.push(held);
+    }
+    this.#held = staying;
+    return leaving.map((journey) => diagnosis.explain(journey));
+  }
+}
+
+const NOTHING: readonly Explained[] = [];

@@ -1,0 +1,31 @@
+/** What nfpath concludes about a packet. Each cause has a stable code and one file beside this one. */
+
+export type CauseCode =
+  | "rule-drop"
+  | "rule-reject"
+  | "policy-drop"
+  | "dnat"
+  | "snat"
+  | "nat-from-conntrack"
+  | "defragmented"
+  | "rules-missing"
+  | "rules-changed"
+  | "gap"
+  | "not-enough-evidence";
+
+/** `error`: why it died. `warning`: doubt, or something to look at. `info`: explains what is seen. */
+export type Severity = "error" | "warning" | "info";
+
+export interface Finding {
+  readonly cause: CauseCode;
+  readonly severity: Severity;
+  /** What happened, in a sentence with the packet's own names. */
+  readonly what: string;
+  /** How we know, or how it comes about. */
+  readonly why: string;
+  /** A command that only reads or can be undone, or an action; null where there is nothing to do. */
+  readonly try: string | null;
+  /** Indexes into the journey's steps. Never empty, except for a finding about evidence that is absent. */
+  readonly evidence: readonly number[];
+  readonly wouldBeWrongIf: string;
+}

@@ -1,0 +1,154 @@
+/**
+ * What one packet tells about the others of its connection.
+ *
+ * nat chains are asked once per connection; everything after is rewritten from conntrack in silence. So the first packet's
+ * translation is kept, and looked up for later packets and for replies, which show only half of it. Where conntrack itself
+ * was heard, it is believed before any packet: it knows both ends exactly. Bounded: the oldest connections are forgotten
+ * first.
+ */
+import { nanosBetween } from "../base/time.ts";
+import type { FlowEvent, FlowTuple } from "../events/event.ts";
+import type { Journey } from "../journeys/journey.ts";
+import type { Packet } from "../packets/packet.ts";
+
+/** One end-to-end tuple. Ports are 0 where the protocol has none; for ICMP echo both are its identifier. */
+export interface Tuple {
+  readonly src: string;
+  readonly sport: number;
+  readonly dst: string;
+  readonly dport: number;
+}
+
+export interface Mapping {
+  /** As the connection's first packet came. */
+  readonly original: Tuple;
+  /** As it left: exactly where conntrack told it, otherwise as far as that was seen. */
+  readonly translated: Tuple;
+  /** The journey that showed it; null: conntrack told it. */
+  readonly shownBy: string | null;
+  /** Whether the packet asked about goes the way of the first one. */
+  readonly direction: "original" | "reply";
+}
+
+export interface Answer {
+  readonly journey: string;
+  /** From the request's first step to the answer's; null where their clocks do not compare. */
+  readonly afterNanos: number | null;
+}
+
+const MOST_CONNECTIONS = 100_000;
+
+export class FlowMemory {
+  readonly #mappings = new Map<string, Omit<Mapping, "direction">>();
+  readonly #waiting = new Map<
+    string,
+    { readonly journey: Journey; readonly answer: (answer: Answer) => void }
+  >();
+
+  /**
+   * Learns this packet's translation, and calls `onAnswer` when a later packet turns out to be the first answer to it.
+   */
+  learn(journey: Journey, onAnswer: (answer: Answer) => void): void {
+    const original = tupleOf(journey.first?.packet ?? null);
+    const translated = tupleOf(journey.last?.packet ?? null);
+    if (original === null || translated === null || journey.first === null) return;
+    const protocol = journey.first.packet.protocol ?? "";
+    if (!isSame(original, translated)) {
+      const known = this.#mappings.get(tupleKey(journey.netns, protocol, original));
+      if (known === undefined)
+        this.#keep(journey.netns, protocol, { original, translated, shownBy: journey.id });
+    }
+    const key = tupleKey(journey.netns, protocol, original);
+    const waiting = this.#waiting.get(key);
+    if (waiting !== undefined) {
+      this.#waiting.delete(key);
+      waiting.answer({
+        journey: journey.id,
+        afterNanos: nanosBetween(waiting.journey.firstTime, journey.firstTime),
+      });
+    } else if (isRequest(journey.first.packet)) {
+      remember(this.#waiting, tupleKey(journey.netns, protocol, inverse(translated)), {
+        journey,
+        answer: onAnswer,
+      });
+    }
+  }
+
+  /** Learns from conntrack. An entry that is gone may still be asked about by a packet that came before. */
+  learnFlow(event: FlowEvent): void {
+    const original = flowTuple(event.original);
+    const translated = inverse(flowTuple(event.reply));
+    if (!isSame(original, translated))
+      this.#keep(event.netns, event.protocol, { original, translated, shownBy: null });
+    else this.#forget(event.netns, event.protocol, original);
+  }
+
+  #keep(netns: string | null, protocol: string, mapping: Omit<Mapping, "direction">): void {
+    remember(this.#mappings, tupleKey(netns, protocol, mapping.original), mapping);
+    remember(this.#mappings, tupleKey(netns, protocol, inverse(mapping.translated)), mapping);
+  }
+
+  /** The same addresses and ports were translated once, and are not any more. */
+  #forget(netns: string | null, protocol: string, original: Tuple): void {
+    const known = this.#mappings.get(tupleKey(netns, protocol, original));
+    if (known === undefined || !isSame(known.original, original)) return;
+    this.#mappings.delete(tupleKey(netns, protocol, original));
+    this.#mappings.delete(tupleKey(netns, protocol, inverse(known.translated)));
+  }
+
+  /** The translation of this packet's connection that conntrack or another journey showed; null where none did. */
+  mappingOf(journey: Journey): Mapping | null {
+    const tuple = tupleOf(journey.first?.packet ?? null);
+    if (tuple === null || journey.first === null) return null;
+    const protocol = journey.first.packet.protocol ?? "";
+    const found = this.#mappings.get(tupleKey(journey.netns, protocol, tuple));
+    if (found === undefined || found.shownBy === journey.id) return null;
+    return { ...found, direction: isSame(found.original, tuple) ? "original" : "reply" };
+  }
+}
+
+function tupleOf(packet: Packet | null): Tuple | null {
+  if (packet === null || packet.src === null || packet.dst === null) return null;
+  const echo = packet.icmp?.id ?? 0;
+  return { src: packet.src, sport: packet.sport ?? echo, dst: packet.dst, dport: packet.dport ?? echo };
+}
+
+function inverse(tuple: Tuple): Tuple {
+  return { src: tuple.dst, sport: tuple.dport, dst: tuple.src, dport: tuple.sport };
+}
+
+function flowTuple({ src, dst, sport, dport, icmp }: FlowTuple): Tuple {
+  const echo = icmp?.id ?? 0;
+  return { src, sport: sport ?? echo, dst, dport: dport ?? echo };
+}
+
+function isSame(a: Tuple, b: Tuple): boolean {
+  return a.src === b.src && a.sport === b.sport && a.dst === b.dst && a.dport === b.dport;
+}
+
+function tupleKey(netns: string | null, protocol: string, tuple: Tuple): string {
+  return `${netns ?? ""} ${protocol} ${tuple.src} ${tuple.sport} ${tuple.dst} ${tuple.dport}`;
+}
+
+/** Packets of which it means something that an answer followed. */
+function isRequest(packet: Packet): boolean {
+  if (packet.protocol === "udp") return true;
+  if (packet.protocol === "tcp") return ((packet.tcp?.flags ?? 0) & 0x12) === 0x02;
+  const type = packet.icmp?.type ?? null;
+  return packet.protocol === "icmp" ? type === 8 : packet.protocol === "icmpv6" && type === 128;
+}
+
+function remember<Value>(map: Map<string, Value>, key: string, value: Value): void {
+  map.delete(key);
+  map.set(key, value);
+  if (map.size <= MOST_CONNECTIONS) return;
+  const oldest = map.keys().next();
+  if (!oldest.done) map.delete(oldest.value);
+}
+
+/** `10.0.0.1:53`, `[fe80::1]:53`, or the address alone where there is no port. */
+export function endpoint(address: string | null, port: number | null): string {
+  const text = address ?? "?";
+  if (port === null) return text;
+  return text.includes(":") ? `[${text}]:${port}` : `${text}:${port}`;
+}

@@ -1,0 +1,45 @@
+/**
+ * Which network namespace it is, whatever it is called: the inode of its file, the same behind each of its names.
+ *
+ * A name can be deleted while processes live on inside, and be given again to another namespace. The inode can come
+ * again too, after the namespace has gone: what is known by it must be checked before it is acted on.
+ */
+import { readdirSync, statSync } from "node:fs";
+import { listNetns, type NetnsHandle, netnsPath, openNetns } from "./netns.ts";
+import { isSystemError } from "./sysctl.ts";
+
+/** Inode of an existing namespace, in decimal; null when there is none of that name. */
+export function netnsInode(netns: string | null): string | null {
+  return inodeOf(netnsPath(netns) ?? OWN);
+}
+
+/** Inode of an open namespace. */
+export function handleInode(handle: NetnsHandle): string {
+  const inode = inodeOf(`/proc/self/fd/${handle.fd}`);
+  if (inode === null) throw new Error("an open namespace has no inode");
+  return inode;
+}
+
+/** Opens a namespace by one of its names or by a process inside it; null when it has gone. */
+export function openNetnsByInode(inode: string): NetnsHandle | null {
+  // Our own needs no `setns`, which needs more rights than changing settings does.
+  if (inodeOf(OWN) === inode) return openNetns(null);
+  for (const path of candidates()) if (inodeOf(path) === inode) return openNetns(path);
+  return null;
+}
+
+const OWN = "/proc/thread-self/ns/net";
+
+function* candidates(): Generator<string> {
+  for (const name of listNetns()) yield `/run/netns/${name}`;
+  for (const entry of readdirSync("/proc")) if (/^\d+$/.test(entry)) yield `/proc/${entry}/ns/net`;
+}
+
+function inodeOf(path: string): string | null {
+  try {
+    return String(statSync(path, { bigint: true }).ino);
+  } catch (error) {
+    if (isSystemError(error)) return null;
+    throw error;
+  }
+}

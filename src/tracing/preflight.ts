@@ -1,0 +1,66 @@
+/** Whether this host can be traced at all: the plain answers first, each with what to do. */
+import { ok, type Result, refused } from "../core/base/result.ts";
+import { type Capability, missingCapabilities } from "../linux/capabilities.ts";
+import { readKernel } from "../linux/kernel.ts";
+import { findNetns } from "../linux/netns.ts";
+import { missingProgram } from "../linux/process.ts";
+import { findProgram } from "../linux/programs.ts";
+import { type HostRefusal, hostRefusal } from "../linux/refusal.ts";
+
+/** The first thing that stands in the way of a trace in these namespaces. Changes nothing. */
+export function checkHost(namespaces: readonly (string | null)[]): Result<void, HostRefusal> {
+  if (process.platform === "linux") {
+    const missing = missingRights(namespaces);
+    if (missing.length > 0) {
+      return refused(
+        hostRefusal(
+          "not-permitted",
+          `tracing needs ${missing.join(" and ")}, which this process does not have`,
+          "run it as root: sudo nfpath trace …",
+        ),
+      );
+    }
+  }
+  return checkPossible(namespaces);
+}
+
+/** Capabilities that a trace in these namespaces needs and this process does not have. */
+export function missingRights(namespaces: readonly (string | null)[]): readonly Capability[] {
+  return missingCapabilities(leavesOwn(namespaces) ? ["CAP_NET_ADMIN", "CAP_SYS_ADMIN"] : ["CAP_NET_ADMIN"]);
+}
+
+/** The first thing, apart from rights, that stands in the way. */
+export function checkPossible(namespaces: readonly (string | null)[]): Result<void, HostRefusal> {
+  if (process.platform !== "linux") {
+    return refused(
+      hostRefusal(
+        "not-linux",
+        `live traces need Linux; this is ${process.platform}`,
+        "trace on the host in question, or explain its logs here with `nfpath explain`",
+      ),
+    );
+  }
+  for (const program of leavesOwn(namespaces) ? ["nft", "nsenter"] : ["nft"]) {
+    if (findProgram(program) === null) return refused(missingProgram(program));
+  }
+  const kernel = readKernel();
+  if (kernel.nfTables === false) {
+    return refused(
+      hostRefusal(
+        "kernel-lacks",
+        `the kernel ${kernel.release} is built without nf_tables`,
+        "use a kernel with CONFIG_NF_TABLES and CONFIG_NF_TABLES_INET",
+      ),
+    );
+  }
+  for (const netns of namespaces) {
+    if (netns === null) continue;
+    const found = findNetns(netns);
+    if (!found.ok) return found;
+  }
+  return ok(undefined);
+}
+
+function leavesOwn(namespaces: readonly (string | null)[]): boolean {
+  return namespaces.some((netns) => netns !== null);
+}

@@ -1,0 +1,164 @@
+/**
+ * A live trace: arm, listen, disarm.
+ *
+ * Ears first, then mouth: the sockets are open and the settings made before the first packet is marked, and the marks stop
+ * before the sockets close. So a traced packet's steps are seen from its first to its last, and none of them falls into the
+ * kernel log of the host when the settings are back.
+ */
+import { ok, type Result, refused } from "../core/base/result.ts";
+import type { Event } from "../core/events/event.ts";
+import type { Change, Plan } from "../core/plans/plan.ts";
+import type { HostRefusal } from "../linux/refusal.ts";
+import type { SettingAction } from "../linux/setting-action.ts";
+import type { JournalFile } from "../linux/undo/journal.ts";
+import { revertRun } from "../linux/undo/revert-run.ts";
+import { type LiveSource, openLiveSource } from "../sources/live.ts";
+import { Listener } from "./listener.ts";
+import { type NftSession, startNftSession } from "./nft-session.ts";
+import { type PlannedTrace, type PlanOptions, planHere } from "./plan-here.ts";
+import { checkHost } from "./preflight.ts";
+import { writeDownHolders, writeDownPlan } from "./run-journal.ts";
+import { RunningTrace } from "./running-trace.ts";
+
+export interface TraceOptions extends PlanOptions {
+  /**
+   * Called with what has come, in order; several times a second under load. When it throws, the trace is `broken` and
+   * `stop` throws the same.
+   */
+  readonly onEvents: (batch: readonly Event[]) => void;
+  /** Bytes of each packet that legacy events carry. Default 256: headers, and those an ICMP error quotes. */
+  readonly copyBytes?: number;
+  /** Whether to hear of connections too, where conntrack is there. Never switches it on. Default false. */
+  readonly conntrack?: boolean;
+  /** NFLOG groups of the host's own rules to read beside the trace; each has one reader. */
+  readonly nflogGroups?: readonly number[];
+}
+
+export type TraceRefusal = HostRefusal;
+
+export interface Trace {
+  /** What was changed on the host, and how it is undone. */
+  readonly plan: Plan;
+  /**
+   * Disarms, waits for what is in flight, puts everything back. A second call gives the result of the first. Refused when
+   * something could not be put back: the hint has the commands that finish it.
+   */
+  readonly stop: () => Promise<Result<TraceEnd, TraceRefusal>>;
+  /** Resolves when no event can come any more, `stop` apart: a process of ours was killed, or `onEvents` threw. */
+  readonly broken: Promise<void>;
+}
+
+export interface TraceEnd {
+  /** Packets that the selectors matched and those that were marked: the rest ran into the rate limit. */
+  readonly matched: number;
+  readonly marked: number;
+  /** Events that the kernel is known to have dropped. */
+  readonly lost: number;
+  /** What was put back, for a person. */
+  readonly restored: readonly string[];
+  /** Settings that somebody else has changed meanwhile, and that were left alone. */
+  readonly leftAlone: readonly string[];
+  /** Settings that another run of nfpath still needs, and puts back when it ends. */
+  readonly handedOn: readonly string[];
+  /** What went wrong on the way, the trace being usable all the same: each is also a gap among the events. */
+  readonly problems: readonly TraceRefusal[];
+}
+
+/** Of events, for each namespace. An upper bound, not an allocation. */
+const RECEIVE_BUFFER = 64 * 1024 * 1024;
+const COPY_BYTES = 256;
+
+/** Starts a trace; refused, with nothing changed, when the host does not allow it. */
+export async function startTrace(options: TraceOptions): Promise<Result<Trace, TraceRefusal>> {
+  const host = checkHost(options.netns);
+  if (!host.ok) return host;
+  const written = writeDownPlan((runs) => planHere(options, runs));
+  if (!written.ok) return written;
+  const { made, journal } = written.value;
+  try {
+    const trace = await arm(options, made, journal);
+    return trace.ok ? trace : refused(undone(trace.error, journal));
+  } catch (error) {
+    revertRun(journal);
+    throw error;
+  }
+}
+
+async function arm(
+  options: TraceOptions,
+  { plan, situations }: PlannedTrace,
+  journal: JournalFile,
+): Promise<Result<Trace, TraceRefusal>> {
+  const listener = new Listener(options.onEvents);
+  const namespaces = situations.map(({ netns, loggers }) => {
+    const changes = plan.changes.filter((change) => change.netns === netns);
+    return {
+      netns,
+      nflog: loggers.length > 0,
+      nflogGroups: options.nflogGroups ?? [],
+      conntrack: options.conntrack ?? false,
+      apply: settingActions(changes, (change) => change.apply),
+      revert: settingActions(changes, (change) => change.revert).reverse(),
+    };
+  });
+  const copyBytes = options.copyBytes ?? COPY_BYTES;
+  const config = { namespaces, copyBytes, receiveBuffer: RECEIVE_BUFFER, undoFile: journal.path };
+  const source = await openLiveSource(config, listener.take);
+  if (!source.ok) return source;
+  const sessions = await holdTables(plan, journal, source.value);
+  return sessions.ok ? ok(new RunningTrace(plan, journal, source.value, sessions.value, listener)) : sessions;
+}
+
+function settingActions(
+  changes: readonly Change[],
+  pick: (change: Change) => Change["apply"],
+): SettingAction[] {
+  return changes.map(pick).filter((action): action is SettingAction => action.kind === "write-sysctl");
+}
+
+/** All tables, or none and the source ended. The processes are written down before they make anything. */
+async function holdTables(
+  plan: Plan,
+  journal: JournalFile,
+  source: LiveSource,
+): Promise<Result<readonly NftSession[], TraceRefusal>> {
+  const sessions: NftSession[] = [];
+  const held = await makeTables(plan, journal, sessions);
+  if (held.ok) return ok(sessions);
+  await Promise.all(sessions.map((session) => session.end()));
+  await source.end();
+  return held;
+}
+
+async function makeTables(
+  plan: Plan,
+  journal: JournalFile,
+  sessions: NftSession[],
+): Promise<Result<void, TraceRefusal>> {
+  const commands: string[] = [];
+  for (const { netns, apply } of plan.changes) {
+    if (apply.kind !== "hold-table") continue;
+    const session = startNftSession(netns, apply.table);
+    if (!session.ok) return session;
+    sessions.push(session.value);
+    commands.push(apply.command);
+  }
+  const written = writeDownHolders(
+    journal,
+    sessions.map(({ pid }) => pid),
+  );
+  if (!written.ok) return written;
+  for (const [index, session] of sessions.entries()) {
+    const made = await session.make(commands[index] ?? "");
+    if (!made.ok) return made;
+  }
+  return ok(undefined);
+}
+
+/** The guardian has undone everything already, unless it died: then this does. */
+function undone(refusal: TraceRefusal, journal: JournalFile): TraceRefusal {
+  const { failed } = revertRun(journal);
+  return failed.length === 0
+    ? refusal
+    : { ...refusal, hint: `${refusal.hint}; not put back: ${failed.join("; ")}` };
+}

@@ -1,0 +1,198 @@
+import { describe, expect, test } from "vitest";
+import { explainInputs } from "../../support/explained.ts";
+import { textInput } from "../../support/text-inputs.ts";
+import { TraceLog } from "../../support/trace-log.ts";
+
+/** `table:chain` of each step, journey by journey. */
+async function waysOf(text: string): Promise<string[]> {
+  const { journeys } = await explainInputs([textInput("log", text)]);
+  return journeys.map((journey) => journey.steps.map((step) => `${step.table}:${step.chain}`).join(" "));
+}
+
+async function reasonsOf(text: string): Promise<(string | undefined)[]> {
+  const { journeys } = await explainInputs([textInput("log", text)]);
+  return journeys.map((journey) => journey.joinedBy);
+}
+
+const FORWARDED = { in: "eth0", out: "eth1", ttl: 63 };
+
+describe("legacy events", () => {
+  test("two packets that interleave are told apart by their headers", async () => {
+    const a = { id: 1 };
+    const b = { id: 2 };
+    const log = new TraceLog()
+      .at("raw:PREROUTING:policy:1", { ...a, in: "eth0" })
+      .at("raw:PREROUTING:policy:1", { ...b, in: "eth0" })
+      .at("filter:FORWARD:policy:1", { ...b, ...FORWARDED })
+      .at("filter:FORWARD:policy:1", { ...a, ...FORWARDED })
+      .at("mangle:POSTROUTING:policy:1", { ...a, ...FORWARDED });
+    expect(await waysOf(log.text)).toEqual([
+      "raw:PREROUTING filter:FORWARD mangle:POSTROUTING",
+      "raw:PREROUTING filter:FORWARD",
+    ]);
+  });
+
+  test("a packet that comes again is another journey", async () => {
+    const log = new TraceLog()
+      .at("raw:PREROUTING:policy:1", { in: "eth0" })
+      .at("filter:INPUT:policy:1", { in: "eth0" })
+      .at("raw:PREROUTING:policy:1", { in: "eth0" })
+      .at("filter:INPUT:policy:1", { in: "eth0" });
+    expect(await waysOf(log.text)).toEqual(["raw:PREROUTING filter:INPUT", "raw:PREROUTING filter:INPUT"]);
+  });
+
+  test("a packet that was dropped at its first chain, and then comes again", async () => {
+    const log = new TraceLog()
+      .at("raw:PREROUTING:rule:2", { in: "eth0" })
+      .at("raw:PREROUTING:rule:2", { in: "eth0" })
+      .at("raw:PREROUTING:rule:2", { in: "eth0" });
+    expect(await waysOf(log.text)).toEqual(["raw:PREROUTING", "raw:PREROUTING", "raw:PREROUTING"]);
+  });
+
+  test("rules of one chain rise; a lower number is the next packet", async () => {
+    const log = new TraceLog()
+      .at("filter:INPUT:rule:1", { in: "eth0" })
+      .at("filter:INPUT:rule:3", { in: "eth0" })
+      .at("filter:INPUT:rule:1", { in: "eth0" });
+    expect(await waysOf(log.text)).toEqual(["filter:INPUT filter:INPUT", "filter:INPUT"]);
+  });
+
+  test("a chain that is jumped to twice belongs to one walk", async () => {
+    const log = new TraceLog()
+      .at("filter:INPUT:rule:1", { in: "eth0" })
+      .at("filter:mine:return:1", { in: "eth0" })
+      .at("filter:INPUT:rule:2", { in: "eth0" })
+      .at("filter:mine:return:1", { in: "eth0" })
+      .at("filter:INPUT:policy:3", { in: "eth0" });
+    expect(await waysOf(log.text)).toEqual([
+      "filter:INPUT filter:mine filter:INPUT filter:mine filter:INPUT",
+    ]);
+  });
+
+  test("a bare RETURN in a built-in chain is printed as a policy, and the policy follows", async () => {
+    const log = new TraceLog()
+      .at("filter:INPUT:policy:2", { in: "eth0" })
+      .at("filter:INPUT:policy:4", { in: "eth0" })
+      .at("nat:INPUT:policy:1", { in: "eth0" });
+    expect(await waysOf(log.text)).toEqual(["filter:INPUT filter:INPUT nat:INPUT"]);
+  });
+
+  test("over loopback OUTPUT and INPUT are one packet", async () => {
+    const log = new TraceLog()
+      .at("raw:OUTPUT:policy:1", { out: "lo" })
+      .at("mangle:POSTROUTING:policy:1", { out: "lo" })
+      .at("raw:PREROUTING:policy:1", { in: "lo" })
+      .at("filter:INPUT:policy:1", { in: "lo" });
+    expect(await waysOf(log.text)).toEqual(["raw:OUTPUT mangle:POSTROUTING raw:PREROUTING filter:INPUT"]);
+  });
+
+  test("a packet that leaves one interface and the like of it that enters another are two", async () => {
+    const log = new TraceLog()
+      .at("raw:OUTPUT:policy:1", { out: "eth0" })
+      .at("mangle:POSTROUTING:policy:1", { out: "eth0" })
+      .at("raw:PREROUTING:policy:1", { in: "eth1" });
+    expect(await waysOf(log.text)).toEqual(["raw:OUTPUT mangle:POSTROUTING", "raw:PREROUTING"]);
+  });
+
+  test("NAT changes the destination at PREROUTING, and the join says so", async () => {
+    const log = new TraceLog()
+      .at("mangle:PREROUTING:policy:1", { in: "eth0" })
+      .at("nat:PREROUTING:rule:1", { in: "eth0" })
+      .at("filter:FORWARD:policy:1", { ...FORWARDED, dst: "172.18.0.2", dport: 5353 });
+    expect(await waysOf(log.text)).toEqual(["mangle:PREROUTING nat:PREROUTING filter:FORWARD"]);
+    expect(await reasonsOf(log.text)).toEqual(["headers-through-nat"]);
+  });
+
+  test("after a pause the same headers are another packet", async () => {
+    const log = new TraceLog()
+      .at("raw:PREROUTING:policy:1", { in: "eth0" })
+      .wait(10)
+      .at("filter:INPUT:policy:1", { in: "eth0" });
+    expect(await waysOf(log.text)).toEqual(["raw:PREROUTING", "filter:INPUT"]);
+  });
+
+  test("lines without headers follow each other as far as the way allows", async () => {
+    const text =
+      "TRACE: raw:PREROUTING:policy:1\nTRACE: filter:INPUT:rule:1\nTRACE: raw:PREROUTING:policy:1\n";
+    expect(await waysOf(text)).toEqual(["raw:PREROUTING filter:INPUT", "raw:PREROUTING"]);
+    expect(await reasonsOf(text)).toEqual(["neighbouring-lines", "single-event"]);
+  });
+
+  test("a record that was cut joins by what is left of its headers", async () => {
+    const cut = "TRACE: filter:INPUT:rule:1 IN=eth0 OUT= SRC=192.0.2.1 DST=198.51.100.1 ...";
+    const log = new TraceLog().at("raw:PREROUTING:policy:1", { in: "eth0" }).line(`[  100.000020] ${cut}`);
+    expect(await waysOf(log.text)).toEqual(["raw:PREROUTING filter:INPUT"]);
+    expect(await reasonsOf(log.text)).toEqual(["what-is-left-of-the-headers"]);
+  });
+
+  test("packets with identification 0 are told apart by their ports", async () => {
+    const a = { id: 0, sport: 1000 };
+    const b = { id: 0, sport: 2000 };
+    const log = new TraceLog()
+      .at("raw:PREROUTING:policy:1", { ...a, in: "eth0" })
+      .at("raw:PREROUTING:policy:1", { ...b, in: "eth0" })
+      .at("filter:INPUT:rule:1", { ...a, in: "eth0" })
+      .at("filter:INPUT:rule:2", { ...b, in: "eth0" });
+    expect(await waysOf(log.text)).toEqual(["raw:PREROUTING filter:INPUT", "raw:PREROUTING filter:INPUT"]);
+  });
+});
+
+describe("nft events", () => {
+  const packet = (id: number, via = 'iif "eth0"') =>
+    `packet: ${via} ip saddr 192.0.2.1 ip daddr 198.51.100.1 ip ttl 64 ip id ${id} ip protocol udp ip length 60 udp sport 40000 udp dport 53 udp length 40 `;
+
+  test("a trace id that the next packet reuses begins another journey", async () => {
+    const text = [
+      `trace id 000000aa ip fw pre ${packet(1)}`,
+      "trace id 000000aa ip fw pre policy accept ",
+      `trace id 000000aa ip fw input ${packet(1)}`,
+      "trace id 000000aa ip fw input rule udp dport 53 drop (verdict drop)",
+      `trace id 000000aa ip fw pre ${packet(2)}`,
+      "trace id 000000aa ip fw pre policy accept ",
+      `trace id 000000aa ip fw input ${packet(2)}`,
+      "trace id 000000aa ip fw input policy accept ",
+    ].join("\n");
+    expect(await waysOf(text)).toEqual(["fw:pre fw:input", "fw:pre fw:input"]);
+  });
+
+  test("the same packet under another trace id stays one journey", async () => {
+    const text = [
+      `trace id 000000aa ip fw pre ${packet(1)}`,
+      "trace id 000000aa ip fw pre policy accept ",
+      `trace id 000000bb ip fw input ${packet(1)}`,
+      "trace id 000000bb ip fw input rule udp dport 53 drop (verdict drop)",
+    ].join("\n");
+    expect(await waysOf(text)).toEqual(["fw:pre fw:input"]);
+  });
+
+  test("two packets interleaved under two ids", async () => {
+    const text = [
+      `trace id 000000aa ip fw pre ${packet(1)}`,
+      `trace id 000000bb ip fw pre ${packet(2)}`,
+      "trace id 000000aa ip fw pre policy accept ",
+      "trace id 000000bb ip fw pre policy accept ",
+      `trace id 000000bb ip fw input ${packet(2)}`,
+      `trace id 000000aa ip fw input ${packet(1)}`,
+      "trace id 000000aa ip fw input rule drop (verdict drop)",
+      "trace id 000000bb ip fw input policy accept ",
+    ].join("\n");
+    expect(await waysOf(text)).toEqual(["fw:pre fw:input", "fw:pre fw:input"]);
+  });
+
+  test("tables of equal name in two families are two chains of one packet", async () => {
+    const text = [
+      `trace id 000000aa ip filter input ${packet(1)}`,
+      "trace id 000000aa ip filter input policy accept ",
+      `trace id 000000aa inet filter input ${packet(1)}`,
+      "trace id 000000aa inet filter input rule udp dport 53 drop (verdict drop)",
+    ].join("\n");
+    expect(await waysOf(text)).toEqual(["filter:input filter:input"]);
+  });
+
+  test("without any headers the trace id is believed", async () => {
+    const text = "trace id 000000aa ip fw input rule drop (verdict drop)\n".repeat(1);
+    expect(await waysOf(`trace id 000000aa ip fw x rule jump y (verdict jump y)\n${text}`)).toEqual([
+      "fw:x fw:input",
+    ]);
+  });
+});

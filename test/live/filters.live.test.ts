@@ -1,0 +1,284 @@
+/**
+ * The filter language against those who wrote it, and against the kernel: tcpdump must take what we print and choose the
+ * packets that we choose, nft must take our rules, and real packets must meet exactly the rules that they should.
+ */
+import { spawnSync } from "node:child_process";
+import { fileURLToPath } from "node:url";
+import * as fc from "fast-check";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import type { Filter } from "../../src/core/filters/filter.ts";
+import { toNftRules } from "../../src/core/filters/nft.ts";
+import { parseFilter } from "../../src/core/filters/parse.ts";
+import { matchesFilter } from "../../src/core/filters/predicate.ts";
+import { printForTcpdump } from "../../src/core/filters/print.ts";
+import { captureOf, datagramBytes, frameOf, indicesIn } from "../core/filters/datagram-bytes.ts";
+import { datagrams, filters, passes, sightingOf } from "../core/filters/generators.ts";
+
+const seed = Number(process.env.NFPATH_SEED ?? 2026);
+const isRoot = process.getuid?.() === 0;
+const hasTcpdump = spawnSync("tcpdump", ["--version"]).status === 0;
+const canFilter = isRoot && ["nft", "ip"].every((tool) => spawnSync(tool, ["-V"]).status === 0);
+
+function sample<Value>(arbitrary: fc.Arbitrary<Value>, count: number): Value[] {
+  return fc.sample(arbitrary, { numRuns: count, seed });
+}
+
+/** What tcpdump says to an expression; null if it takes it. */
+function tcpdumpRefusal(expression: string): string | null {
+  const { status, stderr } = spawnSync("tcpdump", ["-y", "RAW", "-d", expression], { encoding: "utf8" });
+  return status === 0 || stderr.includes(NEVER_TRUE) ? null : stderr.trim();
+}
+
+/** tcpdump also refuses what its optimizer finds never true; the words themselves are right then. */
+const NEVER_TRUE = "expression rejects all packets";
+
+function forTcpdump(filter: Filter): string {
+  const text = printForTcpdump(filter);
+  if (!text.ok) throw new Error(text.error.message);
+  return text.value;
+}
+
+describe.skipIf(!hasTcpdump)("filters and tcpdump (needs tcpdump)", () => {
+  it("prints what tcpdump takes", () => {
+    for (const filter of sample(filters("wire"), 150)) {
+      const text = forTcpdump(filter);
+      expect(tcpdumpRefusal(text), text).toBeNull();
+    }
+  });
+
+  it("reads and refuses the same texts as tcpdump", () => {
+    const texts = SAME_AS_TCPDUMP.trim().split("\n");
+    const differing = texts.filter((text) => (tcpdumpRefusal(text) === null) !== parseFilter(text).ok);
+    expect(differing).toEqual([]);
+  });
+
+  it("chooses the packets of a capture that tcpdump chooses", { timeout: 120_000 }, () => {
+    const all = sample(datagrams(true), 300);
+    const capture = captureOf(all.map(datagramBytes));
+    let chosen = 0;
+    for (const filter of sample(filters("wire"), 200)) {
+      const expected = [...all.keys()].filter((i) => passes(filter, at(all, i), { in: "eth0", out: null }));
+      expect(chosenByTcpdump(capture, forTcpdump(filter)), forTcpdump(filter)).toEqual(expected);
+      chosen += expected.length;
+    }
+    expect(chosen).toBeGreaterThan(5_000);
+  });
+
+  it("agrees with the predicate about sightings of the same packets", { timeout: 120_000 }, () => {
+    const all = sample(datagrams(false), 300);
+    const capture = captureOf(all.map(datagramBytes));
+    for (const filter of sample(filters("seen"), 100)) {
+      const matching = [...all.keys()].filter((i) =>
+        matchesFilter(filter, sightingOf(at(all, i), { in: "eth0", out: null })),
+      );
+      expect(chosenByTcpdump(capture, forTcpdump(filter)), forTcpdump(filter)).toEqual(matching);
+    }
+  });
+});
+
+function chosenByTcpdump(capture: Uint8Array, expression: string): number[] {
+  const { status, stdout, stderr } = spawnSync("tcpdump", ["-r", "-", "-w", "-", expression], {
+    input: capture,
+  });
+  if (stderr.includes(NEVER_TRUE)) return [];
+  if (status !== 0) throw new Error(`${expression}: ${stderr}`);
+  return indicesIn(stdout);
+}
+
+const SAME_AS_TCPDUMP = `
+port 53 or 54
+port (53 or 54)
+port not 53
+port 80 or (443)
+host 192.0.2.9 and (port 5) and 192.0.2.1
+port 192.0.2.1
+port 80-90
+tcp port 80 or udp
+udp or port 53 or 54
+portrange 90-80
+portrange 80
+tcp host 192.0.2.1
+ip6 host 192.0.2.1
+ip host fe80::1
+ip port 53
+icmp port 5
+net 10
+net 10.1
+net 10.1/16
+net 10.0.0.1/8
+net 10.0.0.0/33
+net 10.1 mask 255.255.0.0
+net 10.1 mask 255.0.255.0
+net fe80::/10
+net fe80::1/10
+net fe80:: mask ffff::
+ip6 net ::/0
+ip multicast
+ip6 multicast
+multicast
+broadcast
+TCP
+tcp[13] & 2
+tcp[tcpflags] = tcp-syn|tcp-ack
+tcp[tcpflags] & (tcp-syn|tcp-ack) == tcp-syn
+tcp[tcpflags]&tcp-syn>0
+tcp[tcp-flags] = 2
+icmp[icmptype] = icmp-unreach and icmp[icmpcode] = 4
+icmp6[icmp6type] == icmp6-neighborsolicit
+port 0x35
+port 65536
+src 192.0.2.1
+dst fe80::1
+ip src 192.0.2.1
+tcp src 80
+tcp src port 80
+src tcp port 80
+src port 53 and dst port 54
+src and dst port 53
+dst or src port 53
+not not tcp
+!tcp
+!(tcp)
+tcp&&port 5
+tcp & udp
+proto \\tcp
+proto 47
+ip proto \\icmp or \\tcp
+ip6 proto 58
+ip proto 6 or 17
+tcp proto 5
+pim
+vrrp
+igrp
+less 0x40
+less 100 or 200
+len = 100
+len != 5
+len <= 100 and 5
+len
+()
+and
+tcp and
+tcp or or udp
+port
+tcp port
+tcp udp
+host
+not
+(tcp
+tcp)
+host fe80::1%eth0
+host [fe80::1]
+host 192.0.2.1/32
+host 192.0.2.256
+host ::ffff:192.0.2.1
+host ::
+src 192.0.2.0/24
+host no-such-host.invalid
+vlan and and
+`;
+
+describe.skipIf(!canFilter)("filters and nft (needs root, nft and ip)", () => {
+  const netns = `nfpF${process.pid}`;
+
+  function run(command: string, args: readonly string[], input: string | Uint8Array = ""): string {
+    const { status, stdout, stderr } = spawnSync(command, args, {
+      input,
+      encoding: "utf8",
+      maxBuffer: 1 << 26,
+    });
+    if (status !== 0) throw new Error(`${command} ${args.join(" ")}: ${stderr.slice(0, 2000)}`);
+    return stdout;
+  }
+  const inside = (command: string, args: readonly string[], input = "") =>
+    run("ip", ["netns", "exec", netns, command, ...args], input);
+
+  beforeAll(() => {
+    run("ip", ["netns", "add", netns]);
+    const mac = ["address", "02:00:00:00:ff:01"];
+    run("ip", ["-n", netns, "link", "add", "eth0", ...mac, "type", "veth", "peer", "name", "far0"]);
+    for (const name of ["far0", "eth0"]) run("ip", ["-n", netns, "link", "set", name, "up"]);
+  });
+  afterAll(() => {
+    run("ip", ["netns", "delete", netns]);
+  });
+
+  it("writes rules that nft takes, in each family and hook", { timeout: 120_000 }, () => {
+    const lines: string[] = [];
+    let rules = 0;
+    for (const family of ["inet", "ip", "ip6"] as const) {
+      for (const hook of ["prerouting", "output"] as const) {
+        lines.push(`table ${family} t { chain ${hook} { type filter hook ${hook} priority -350; }; }`);
+        for (const filter of sample(filters("all"), 200)) {
+          for (const rule of nftRules(filter, family, hook)) {
+            lines.push(`add rule ${family} t ${hook} ${rule} meta nftrace set 1`);
+            rules++;
+          }
+        }
+      }
+    }
+    expect(inside("nft", ["-c", "-f", "-"], `${lines.join("\n")}\n`)).toBe("");
+    expect(rules).toBeGreaterThan(1_000);
+  });
+
+  it("chooses the packets on a wire that the filter means", { timeout: 120_000 }, () => {
+    const all = sample(datagrams(true), 300);
+    const sampled = sample(filters("all"), 150);
+    const lines = [
+      "table inet t {",
+      ...sampled.map((_, i) => `set s${i} { type ether_addr; flags dynamic; size 65535; }`),
+    ];
+    lines.push("set seen { type ether_addr; flags dynamic; size 65535; }");
+    // Before defragmentation, so that fragments are among the packets.
+    lines.push("chain c { type filter hook prerouting priority -450;", "add @seen { ether saddr }");
+    for (const [i, filter] of sampled.entries()) {
+      for (const rule of nftRules(filter, "inet", "prerouting"))
+        lines.push(`${rule} add @s${i} { ether saddr }`);
+    }
+    lines.push("}", "}");
+    inside("nft", ["-f", "-"], `${lines.join("\n")}\n`);
+
+    const frames = all.map((datagram, i) => frameOf(datagramBytes(datagram), [2, 0, 0, 0, 0xff, 1], i));
+    const sender = fileURLToPath(new URL("./send-frames.js", import.meta.url));
+    const hex = frames.map((frame) => Buffer.from(frame).toString("hex")).join("\n");
+    inside(process.execPath, [sender, "far0"], hex);
+
+    const met = setsIn(inside("nft", ["-j", "list", "table", "inet", "t"]));
+    expect(met.get("seen")).toEqual([...all.keys()]);
+    for (const [i, filter] of sampled.entries()) {
+      const expected = [...all.keys()].filter((index) =>
+        passes(filter, at(all, index), { in: "eth0", out: null }),
+      );
+      expect(met.get(`s${i}`), JSON.stringify(filter)).toEqual(expected);
+    }
+  });
+});
+
+function nftRules(
+  filter: Filter,
+  family: "inet" | "ip" | "ip6",
+  hook: "prerouting" | "output",
+): readonly string[] {
+  const rules = toNftRules(filter, family, hook);
+  if (!rules.ok) throw new Error(rules.error.message);
+  return rules.value;
+}
+
+/** The packet numbers in each set. The kernel's own neighbour discovery is left out: its addresses are not `frameOf`'s. */
+function setsIn(listing: string): Map<string, number[]> {
+  const { nftables } = JSON.parse(listing) as { nftables: { set?: { name: string; elem?: string[] } }[] };
+  return new Map(
+    nftables.flatMap(({ set }) => {
+      if (set === undefined) return [];
+      const ours = (set.elem ?? []).filter((mac) => /^02:00:00:00:(?!ff)/.test(mac));
+      const indices = ours.map((mac) => Number.parseInt(mac.slice(12).replace(":", ""), 16));
+      return [[set.name, indices.sort((a, b) => a - b)] as const];
+    }),
+  );
+}
+
+function at<Value>(list: readonly Value[], index: number): Value {
+  const value = list[index];
+  if (value === undefined) throw new Error(`no element ${index}`);
+  return value;
+}
