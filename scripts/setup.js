@@ -12,16 +12,17 @@ import { withLock } from "./setup/lock.js";
 import { complaintAboutNode } from "./setup/node-version.js";
 import { installPackages, packagesAreInstalled } from "./setup/npm-packages.js";
 import { SetupRefused, say } from "./setup/say.js";
-import { installSystemPackages, missingSystemPackages } from "./setup/system-packages.js";
+import { installSystemPackages, missingSystemPackages, SYSTEM_PACKAGES } from "./setup/system-packages.js";
 
 export const projectRoot = dirname(dirname(fileURLToPath(import.meta.url)));
 
 /**
  * Makes the project runnable.
- * @param {{ system?: boolean }} [options] `system: false` leaves the system's packages alone
+ * @param {{ system?: readonly import("./setup/system-packages.js").SystemPackage[] }} [options] the system's packages to
+ *   have; `[]` leaves them alone
  * @returns {Promise<boolean>} false when it cannot be made so; why is on standard error then
  */
-export async function setUp({ system = true } = {}) {
+export async function setUp({ system = SYSTEM_PACKAGES } = {}) {
   try {
     const { engines } = JSON.parse(readFileSync(join(projectRoot, "package.json"), "utf8"));
     const complaint = complaintAboutNode(process.versions.node, engines.node);
@@ -29,7 +30,7 @@ export async function setUp({ system = true } = {}) {
     if (isDone(system)) return true;
     await withLock(join(projectRoot, ".cache", "setup.lock"), () => {
       if (!packagesAreInstalled(projectRoot)) installPackages(projectRoot);
-      if (system) installSystemPackages(missingSystemPackages());
+      installSystemPackages(missingSystemPackages(system));
       if (!buildIsCurrent(projectRoot)) build(projectRoot);
     });
     return true;
@@ -40,18 +41,18 @@ export async function setUp({ system = true } = {}) {
   }
 }
 
-/** @param {boolean} system */
+/** @param {readonly import("./setup/system-packages.js").SystemPackage[]} system */
 function isDone(system) {
   return (
     packagesAreInstalled(projectRoot) &&
     buildIsCurrent(projectRoot) &&
-    (!system || missingSystemPackages().length === 0)
+    missingSystemPackages(system).length === 0
   );
 }
 
 if (process.argv[1] !== undefined && realpathSync(process.argv[1]) === fileURLToPath(import.meta.url)) {
   // A launcher is run by people who want an answer about a packet, perhaps on a production host: it never
   // installs anything outside this directory.
-  const isDone = await setUp({ system: !process.argv.includes("--for-launcher") });
+  const isDone = await setUp(process.argv.includes("--for-launcher") ? { system: [] } : {});
   process.exitCode = isDone ? 0 : 1;
 }

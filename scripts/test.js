@@ -8,11 +8,12 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 
 import { lastLine, SUMMARY_FILE } from "./last-line-reporter.js";
+import { TEST_PACKAGES } from "./setup/system-packages.js";
 import { projectRoot, setUp } from "./setup.js";
 
 const NOTHING_RAN = lastLine({ passed: 0, failed: 1, skipped: 0 });
 
-if (await setUp()) {
+if (await setUp({ system: TEST_PACKAGES })) {
   const directory = mkdtempSync(join(tmpdir(), "nfpath-test-"));
   const summary = join(directory, "summary");
   const status = await vitest(process.argv.slice(2), summary);

@@ -1,5 +1,5 @@
 // @ts-check
-// What the live parts need of the system. Only apt is driven, only as root, and only for what is missing; on any
+// What the live parts, and beyond them the tests, need of the system. Only apt is driven, only as root, and only for what is missing; on any
 // other machine the missing programs are named and set-up goes on, since explaining files needs none of them.
 import { existsSync } from "node:fs";
 import { delimiter, join } from "node:path";
@@ -27,7 +27,22 @@ export const SYSTEM_PACKAGES = [
     purpose: "nftables rules, and the mark that makes a packet traceable",
   },
   { name: "iproute2", programs: ["ip"], purpose: "the lab's links, addresses and namespaces" },
-  { name: "tcpdump", programs: ["tcpdump"], purpose: "the second opinion in tests" },
+  { name: "tcpdump", programs: ["tcpdump"], purpose: "filters as bytecode, and captures" },
+];
+
+/**
+ * What the tests judge by besides: other people's programs, and shells that hosts have.
+ * @type {readonly SystemPackage[]}
+ */
+export const TEST_PACKAGES = [
+  ...SYSTEM_PACKAGES,
+  { name: "conntrack", programs: ["conntrack"], purpose: "tests: the second opinion on connections" },
+  { name: "busybox", programs: ["busybox"], purpose: "tests: the shell of small hosts" },
+  {
+    name: "shellcheck",
+    programs: ["shellcheck"],
+    purpose: "tests: the second opinion on the printed script",
+  },
 ];
 
 /** dpkg waits for another apt by itself; apt's lock on its lists does not, and says this. */
@@ -35,14 +50,15 @@ const LISTS_ARE_LOCKED = /Could not get lock .*lists/;
 const LOCK_PATIENCE_S = 120;
 
 /**
- * The packages of which a program is not on this machine; none off Linux, where nothing of them would help.
+ * Those packages of which a program is not on this machine; none off Linux, where nothing of them would help.
+ * @param {readonly SystemPackage[]} wanted
  * @param {string} [path] a search path as in the environment; the administrator's directories are added
  * @returns {readonly SystemPackage[]}
  */
-export function missingSystemPackages(path = process.env.PATH ?? "") {
+export function missingSystemPackages(wanted, path = process.env.PATH ?? "") {
   if (process.platform !== "linux") return [];
   const directories = [...path.split(delimiter), "/usr/local/sbin", "/usr/sbin", "/sbin"];
-  return SYSTEM_PACKAGES.filter(
+  return wanted.filter(
     ({ programs }) =>
       !programs.every((program) => directories.some((directory) => existsSync(join(directory, program)))),
   );

@@ -19,7 +19,7 @@ import { buildIsCurrent } from "../../scripts/setup/build.js";
 import { withLock } from "../../scripts/setup/lock.js";
 import { complaintAboutNode } from "../../scripts/setup/node-version.js";
 import { packagesAreInstalled } from "../../scripts/setup/npm-packages.js";
-import { missingSystemPackages, SYSTEM_PACKAGES } from "../../scripts/setup/system-packages.js";
+import { missingSystemPackages, TEST_PACKAGES } from "../../scripts/setup/system-packages.js";
 
 const root = join(import.meta.dirname, "..", "..");
 let directory: string;
@@ -111,11 +111,15 @@ describe("the build", () => {
 
 describe.skipIf(process.platform !== "linux")("the system's packages (Linux only)", () => {
   it("are missing only where a program is in no directory of the search path", () => {
-    for (const program of SYSTEM_PACKAGES.flatMap(({ programs }) => programs)) {
+    for (const program of TEST_PACKAGES.flatMap(({ programs }) => programs)) {
       writeFileSync(join(directory, program), "");
       chmodSync(join(directory, program), 0o755);
     }
-    expect(missingSystemPackages(directory)).toEqual([]);
+    expect(missingSystemPackages(TEST_PACKAGES, directory)).toEqual([]);
+    expect(missingSystemPackages([], directory)).toEqual([]);
+    const [first] = TEST_PACKAGES;
+    const absent = { name: "absent", programs: [...(first?.programs ?? []), "no-such-program"], purpose: "" };
+    expect(missingSystemPackages([...TEST_PACKAGES, absent], directory)).toEqual([absent]);
   });
 });
 
