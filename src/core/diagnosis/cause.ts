@@ -1,4 +1,5 @@
 /** What every file in `causes/` is: a function from a journey and its circumstances to findings. */
+import type { HostSnapshot } from "../hosts/host.ts";
 import type { Journey } from "../journeys/journey.ts";
 import type { Finding } from "./finding.ts";
 import type { Mapping } from "./flows.ts";
@@ -11,6 +12,10 @@ export interface Circumstances {
   readonly chains: KnownChains;
   /** NAT that other journeys showed for this packet's connection; null where none did. */
   readonly mapping: Mapping | null;
+  /** The packet's host, as it was when the trace began; null where nobody took a snapshot. */
+  readonly host: HostSnapshot | null;
+  /** … as it was last seen: what its counters and tables had come to. The same where there is one snapshot only. */
+  readonly hostAtEnd: HostSnapshot | null;
 }
 
 /** One cause: reads a journey, concludes nothing or something. */

@@ -1,4 +1,5 @@
 /** From a journey to what it means: its outcome and its findings, the gravest first. */
+import { type HostBook, NO_HOSTS } from "../hosts/host-book.ts";
 import type { Journey } from "../journeys/journey.ts";
 import type { RuleBook } from "../rulesets/rule-book.ts";
 import type { Diagnose } from "./cause.ts";
@@ -46,13 +47,20 @@ const GRAVITY: Readonly<Record<Severity, number>> = { error: 0, warning: 1, info
 export class Diagnosis {
   readonly #chains: KnownChains;
   readonly #flows: FlowMemory;
+  #hosts: HostBook;
   /** For each journey that was learned and not yet explained, its answer as far as one came. */
   readonly #answers = new Map<string, Answer | null>();
 
   /** @param flows what is known of connections; it learns from every journey, and may learn from conntrack meanwhile */
-  constructor(book: RuleBook, flows: FlowMemory) {
+  constructor(book: RuleBook, flows: FlowMemory, hosts: HostBook = NO_HOSTS) {
     this.#chains = new KnownChains(book);
     this.#flows = flows;
+    this.#hosts = hosts;
+  }
+
+  /** Snapshots that became known later: used for every journey not yet explained. */
+  useHosts(hosts: HostBook): void {
+    this.#hosts = hosts;
   }
 
   learn(journey: Journey): void {
@@ -67,7 +75,13 @@ export class Diagnosis {
   explain(journey: Journey): Explained {
     const answer = this.#answers.get(journey.id) ?? null;
     const outcome = outcomeOf(journey, this.#chains, answer !== null);
-    const circumstances = { outcome, chains: this.#chains, mapping: this.#flows.mappingOf(journey) };
+    const circumstances = {
+      outcome,
+      chains: this.#chains,
+      mapping: this.#flows.mappingOf(journey),
+      host: this.#hosts.at(journey.netns),
+      hostAtEnd: this.#hosts.lastAt(journey.netns),
+    };
     const findings = CAUSES.flatMap((cause) => cause(journey, circumstances));
     findings.sort((a, b) => GRAVITY[a.severity] - GRAVITY[b.severity]);
     this.#answers.delete(journey.id);
