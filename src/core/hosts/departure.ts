@@ -9,10 +9,16 @@ import { lookUpRoute, type RouteAnswer, type Routed, type RouteQuestion } from "
 /** @param question with `in` null */
 export function depart(host: HostSnapshot, question: RouteQuestion): RouteAnswer {
   const { family, out, dst } = question;
+  if (family === "ip" && dst === "0.0.0.0") return TO_ITSELF;
   if (out !== null) {
     const link = host.links?.find(({ name }) => name === out);
     if (link?.isUp === false) return { kind: "no-route", assumptions: [] };
     if (family === "ip" && isLinkWide(dst)) return onTheLinkOf(out, typeOf(dst));
+  }
+  if (out === null && family === "ip" && question.src !== null && typeOf(dst) !== "unicast") {
+    // Without a route: by the interface that has the source (one that nobody has is for the kernel to refuse).
+    const dev = host.addresses?.find(({ address }) => address === question.src)?.dev;
+    if (dev !== undefined) return onTheLinkOf(dev, typeOf(dst));
   }
   const answer = lookUpRoute(host, question);
   if (family !== "ip") return answer;
@@ -22,6 +28,16 @@ export function depart(host: HostSnapshot, question: RouteQuestion): RouteAnswer
   if (answer.kind !== "routed" || answer.type !== "unicast") return answer;
   return { ...answer, type: typeOf(dst) };
 }
+
+/** "Any" as a destination is this host. */
+const TO_ITSELF: Routed = {
+  kind: "routed",
+  type: "local",
+  ways: [],
+  route: null,
+  rule: null,
+  assumptions: [],
+};
 
 /** 255.255.255.255 and 224.0.0.0/24 stay on the link whatever the routes say. */
 function isLinkWide(dst: string): boolean {

@@ -94,7 +94,10 @@ function ofBroadcast(host: HostSnapshot, question: RouteQuestion, route: Routed 
   return ofSource(host, { ...question, dst: "0.0.0.0" }, null, "local", route);
 }
 
+/** Every host is a member of 224.0.0.1; which other groups it has joined is not in a snapshot. */
 function receiveMulticast(host: HostSnapshot, question: RouteQuestion): Reception {
+  if (question.dst !== "224.0.0.1")
+    return { kind: "not-known", why: "whether the host has joined that multicast group is not told" };
   if (question.src === "0.0.0.0") return { kind: "local", route: null, source: null };
   return ofSource(host, { ...question, dst: "0.0.0.0" }, null, "local", null);
 }

@@ -145,11 +145,12 @@ function amongIpv6(routes: readonly Route[], question: RouteQuestion, usability:
     const [best, ...more] = preferred.length > 0 ? preferred : candidates;
     if (best === undefined) continue;
     if (REFUSING.has(best.route.type)) return { kind: "refusing", route: best.route };
-    const ways = [best, ...more]
-      .filter(({ route }) => route.type === best.route.type)
-      .flatMap((one) => one.ways);
-    const onWanted = ways.filter((way) => way.dev === wanted);
-    return { kind: "found", route: best.route, ways: preferred.length > 0 ? onWanted : ways };
+    // Ways over routers share the packets by a hash, whatever interface was preferred; others are used in turn.
+    const isShared = best.ways.some((way) => way.via !== null);
+    const sharing = isShared
+      ? candidates.flatMap(({ ways }) => ways.filter((way) => way.via !== null))
+      : [best, ...more].filter(({ route }) => route.type === best.route.type).flatMap(({ ways }) => ways);
+    return { kind: "found", route: best.route, ways: sharing };
   }
   return NOTHING;
 }
