@@ -18,6 +18,7 @@ export { type HookMap, type KernelWord, mapHooks, NO_KERNEL } from "./hooks/hook
 export type * from "./hosts/host.ts";
 export { SNAPSHOT_SCHEMA } from "./hosts/host.ts";
 export { HostBook } from "./hosts/host-book.ts";
+export { readSnapshot } from "./hosts/read-snapshot.ts";
 export type * from "./journeys/journey.ts";
 export type { Packet } from "./packets/packet.ts";
 export { RuleBook } from "./rulesets/rule-book.ts";

@@ -108,7 +108,7 @@ async function furnish(random: Random): Promise<HostSnapshot> {
   await ipBatch(cleared());
   await ipBatch(routesAndRules(random));
   await shell(settings(random).join("\n"), HOST);
-  const taken = await takeSnapshot({ netns: HOST, rulesets: [] });
+  const taken = await takeSnapshot({ netns: HOST, rulesets: "skip" });
   if (!taken.ok) throw new Error(taken.error.message);
   return taken.value;
 }

@@ -5,6 +5,7 @@ import type { Finding } from "./finding.ts";
 import type { Mapping } from "./flows.ts";
 import type { KnownChains } from "./known-chains.ts";
 import type { Outcome } from "./outcome.ts";
+import type { RoutingNote } from "./routing.ts";
 
 /** What a cause may look at besides the journey. */
 export interface Circumstances {
@@ -16,6 +17,8 @@ export interface Circumstances {
   readonly host: HostSnapshot | null;
   /** … as it was last seen: what its counters and tables had come to. The same where there is one snapshot only. */
   readonly hostAtEnd: HostSnapshot | null;
+  /** What its routes say about the packet, where it was to be routed; empty without a snapshot. */
+  readonly routing: readonly RoutingNote[];
 }
 
 /** One cause: reads a journey, concludes nothing or something. */

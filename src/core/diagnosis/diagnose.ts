@@ -14,6 +14,7 @@ import type { Finding, Severity } from "./finding.ts";
 import type { Answer, FlowMemory } from "./flows.ts";
 import { KnownChains } from "./known-chains.ts";
 import { type Outcome, outcomeOf } from "./outcome.ts";
+import { type RoutingNote, routingOf } from "./routing.ts";
 
 /** A journey with what it means: what every view shows. */
 export interface Explained {
@@ -22,6 +23,8 @@ export interface Explained {
   readonly findings: readonly Finding[];
   /** The first packet that came back; null where none was seen or none is to be expected. */
   readonly answer: Answer | null;
+  /** What the routes of a snapshot say about it; empty where there is none. */
+  readonly routing: readonly RoutingNote[];
 }
 
 const CAUSES: readonly Diagnose[] = [
@@ -75,16 +78,19 @@ export class Diagnosis {
   explain(journey: Journey): Explained {
     const answer = this.#answers.get(journey.id) ?? null;
     const outcome = outcomeOf(journey, this.#chains, answer !== null);
+    const host = this.#hosts.at(journey.netns);
+    const routing = routingOf(journey, host);
     const circumstances = {
       outcome,
       chains: this.#chains,
       mapping: this.#flows.mappingOf(journey),
-      host: this.#hosts.at(journey.netns),
+      host,
+      routing,
       hostAtEnd: this.#hosts.lastAt(journey.netns),
     };
     const findings = CAUSES.flatMap((cause) => cause(journey, circumstances));
     findings.sort((a, b) => GRAVITY[a.severity] - GRAVITY[b.severity]);
     this.#answers.delete(journey.id);
-    return { journey, outcome, findings, answer };
+    return { journey, outcome, findings, answer, routing };
   }
 }

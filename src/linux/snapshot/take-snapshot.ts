@@ -26,8 +26,8 @@ import { readKernelFiles } from "./kernel-files.ts";
 export interface SnapshotOptions {
   /** Null: the one nfpath runs in. */
   readonly netns: string | null;
-  /** Rules that were read just now; null: to be read. */
-  readonly rulesets: readonly RulesetText[] | null;
+  /** Rules that were read just now; or whether to read them. */
+  readonly rulesets: readonly RulesetText[] | "read" | "skip";
 }
 
 /** No listing may hold a trace up. */
@@ -46,7 +46,8 @@ export async function takeSnapshot(options: SnapshotOptions): Promise<Result<Hos
   const draft = new HostDraft();
   // Programs are started first and run while the files are read.
   const listings = LISTINGS.map((listing) => list(listing, netns, draft));
-  const rules = options.rulesets === null ? readRules(netns, draft) : draft.rulesets(options.rulesets);
+  const rules = options.rulesets === "read" ? readRules(netns, draft) : null;
+  if (Array.isArray(options.rulesets)) draft.rulesets(options.rulesets);
   const files = readFiles(netns, draft);
   await Promise.all([...listings, rules]);
   return files.ok ? ok(draft.end(netns, takenAt)) : files;

@@ -52,14 +52,27 @@ export class HostTextReader {
     return isRead;
   }
 
-  /** What was read, as a host; null when it was nothing. */
+  /** Takes a text that is one JSON document, on as many lines as it likes. True: it tells about a host. */
+  readDocument(text: string): boolean {
+    const isRead = this.#document(text);
+    if (isRead) this.#lines++;
+    return isRead;
+  }
+
+  /** What follows is of another input: no listing and no heading reaches over. */
+  endInput(): void {
+    this.#close();
+    this.#heading = null;
+  }
+
+  /** What was read so far, as a host; null when it was nothing. */
   end(netns: string | null = null): HostSnapshot | null {
     this.#close();
     return this.#draft.isEmpty ? null : this.#draft.end(netns, null);
   }
 
   #read(line: string): boolean {
-    const heading = headingOf(line);
+    const heading = mayBeHeading(line) ? headingOf(line) : null;
     if (heading !== null) {
       this.#close();
       this.#heading = heading;
@@ -108,13 +121,17 @@ export class HostTextReader {
 
   #json(line: string): boolean {
     if (!/^(\[\s*\{|\{\s*"kernel")/.test(line)) return false;
+    this.#close();
+    return this.#document(line);
+  }
+
+  #document(text: string): boolean {
     let document: unknown;
     try {
-      document = JSON.parse(line);
+      document = JSON.parse(text);
     } catch {
       return false;
     }
-    this.#close();
     return readToolJson(document, this.#draft, this.#listing);
   }
 
@@ -254,6 +271,11 @@ function withoutEmptyAddresses(object: Record<string, unknown>): JsonObject {
   if (!Array.isArray(object.addr_info) || object.addr_info.length > 0) return object;
   const { addr_info: _none, ...rest } = object;
   return rest;
+}
+
+/** Most lines of most inputs are log lines: a cheap look before the dear one. */
+function mayBeHeading(line: string): boolean {
+  return line.length < 300 && /[#$>]/.test(line);
 }
 
 interface Heading {
