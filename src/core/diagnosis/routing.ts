@@ -75,6 +75,8 @@ function noteOf(
   // A packet that a bridge carries is routed only if it is for the bridge itself.
   if (hop.some(({ sighting }) => sighting?.physIn != null && behind?.sighting?.physOut != null)) return null;
   const last = hop.findLast(({ sighting }) => sighting !== null) ?? null;
+  // Not seen again, and perhaps translated since: to where it went, nobody knows.
+  if (behind === null && mayBeTranslatedYet(hop)) return null;
   const seen = behind?.sighting != null ? behind : last;
   const question = questionOf(seen, inside, markOf(hop), last);
   if (question === null || inside === null) return null;
@@ -111,6 +113,15 @@ function leadsTo({ decision }: RoutingNote, out: string): boolean {
   const { type, ways } = decision.answer;
   return type === "local" ? out === "lo" : ways.some(({ dev }) => dev === out);
 }
+
+/** DNAT happens at priority -100. A first packet that met no rule of a nat chain is not translated. */
+function mayBeTranslatedYet(hop: readonly Step[]): boolean {
+  const last = hop.at(-1);
+  if (last === undefined || last.priority === null || last.priority > NAT_DST) return last?.priority === null;
+  return !(last.isNat && last.kind === "policy");
+}
+
+const NAT_DST = -100;
 
 function cameBefore(steps: readonly Step[], before: number, hook: Hook): boolean {
   return steps.slice(0, before).some((step) => step.hook === hook);
