@@ -5,7 +5,7 @@
 import { depart } from "../hosts/departure.ts";
 import type { HostSnapshot } from "../hosts/host.ts";
 import { type Reception, receive } from "../hosts/reception.ts";
-import type { RouteAnswer, RouteQuestion } from "../hosts/route-lookup.ts";
+import { lookUpRoute, type RouteAnswer, type RouteQuestion } from "../hosts/route-lookup.ts";
 import type { Journey, Step } from "../journeys/journey.ts";
 import type { Hook } from "../netfilter/hook.ts";
 
@@ -80,12 +80,19 @@ function noteOf(
   const seen = behind?.sighting != null ? behind : last;
   const question = questionOf(seen, inside, markOf(hop), last);
   if (question === null || inside === null) return null;
-  return {
-    beforeStep: next,
-    question,
-    decision: { at: "reception", reception: receive(host, question) },
-    kernel: null,
-  };
+  const reception = receive(host, question);
+  const decided =
+    reception.kind === "not-known" && behind !== null ? asSeen(host, question, reception) : reception;
+  return { beforeStep: next, question, decision: { at: "reception", reception: decided }, kernel: null };
+}
+
+/** It was seen behind routing, so it passed whatever check could not be computed: its route may be known all the same. */
+function asSeen(host: HostSnapshot, question: RouteQuestion, unknown: Reception): Reception {
+  const route = lookUpRoute(host, { ...question, out: null, uid: 0 });
+  if (route.kind !== "routed") return unknown;
+  return route.type === "unicast"
+    ? { kind: "forward", route, source: null }
+    : { kind: "local", route, source: null };
 }
 
 /**
