@@ -87,6 +87,8 @@ program
   .option("--rate <n>", "trace at most so many packets a second", wholeNumber, 1000)
   .option("--conntrack", "hear of connections too, so that translations are told exactly", false)
   .option("--nflog <group>", "show what NFLOG and log rules send to this group (repeatable)", nflogGroups, [])
+  .option("--wire", "capture the packets at the interfaces too: fragments, MACs, checksums (tcpdump)", false)
+  .option("--drops", "ask the kernel what it drops outside the rules, and why (bpftrace)", false)
   .addOption(formatOption())
   .option("--strict", "end with status 4 when the evidence has gaps", false)
   .option(
