@@ -84,7 +84,7 @@ describe.skipIf(lacks !== null)(`beside the trace${lacks === null ? "" : ` (skip
           "nft 'table ip fw { chain in { type filter hook input priority 0; ct state new accept; }; }'",
           NETNS,
         );
-        const mac = (await shell("cat /sys/class/net/veth0/address", FAR)).trim();
+        const mac = /link\/ether (\S+)/.exec(await shell(`ip -n ${FAR} link show veth0`))?.[1];
         const [journey] = journeysOf((await trace("--wire", "--", ...fromFar)).stdout);
         expect(journey?.packet.length).toBe(2028);
         expect(
