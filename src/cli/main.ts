@@ -10,6 +10,7 @@ import {
   HOOK_FAMILIES,
   HOOKS_FORMATS,
   LAB_ACTIONS,
+  SNAPSHOT_FORMATS,
   UNDO_FORMATS,
 } from "./choices.ts";
 import { say } from "./say.ts";
@@ -160,6 +161,19 @@ program
   .action(async (files, flags) => {
     const { hooksCommand } = await import("./hooks.ts");
     status = await hooksCommand(files, flags);
+  });
+
+program
+  .command("snapshot")
+  .description(
+    "what the host is like: addresses, routes, settings, sockets, rules, for explain; changes nothing",
+  )
+  .option("--netns <name>", "of this network namespace: a name, a path, or pid:N (repeatable)", collect, [])
+  .option("--out <file>", "write it to this file, which its owner alone may read")
+  .addOption(new Option("--format <format>", "how to print").choices(SNAPSHOT_FORMATS).default("json"))
+  .action(async (flags) => {
+    const { snapshotCommand } = await import("./snapshot.ts");
+    status = await snapshotCommand(flags);
   });
 
 program
