@@ -26,6 +26,7 @@ const pollCall = libc.func("int poll(void *fds, unsigned long count, int timeout
 const adjtimexCall = libc.func("int adjtimex(_Inout_ void *timex)");
 const setnsCall = libc.func("int setns(int fd, int type)");
 const flockCall = libc.func("int flock(int fd, int operation)");
+const ifNameToIndexCall = libc.func("uint32_t if_nametoindex(const char *name)");
 
 export const CLONE_NEWNET = 0x4000_0000;
 export const AF_NETLINK = 16;
@@ -105,6 +106,13 @@ export function recv(fd: number, data: Uint8Array, flags: number): number {
 export function clockState(): number {
   // `struct timex` with modes 0; 208 bytes on 64-bit machines.
   return checked("adjtimex", adjtimexCall(Buffer.alloc(256)));
+}
+
+/** Number of an interface of the calling thread's namespace. */
+export function interfaceIndex(name: string): number {
+  const index: number = ifNameToIndexCall(name);
+  if (index === 0) throw lastError("if_nametoindex");
+  return index;
 }
 
 /** Moves the calling thread into the namespace behind `fd`. */
