@@ -6,12 +6,13 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { ok, type Result, refused } from "../../core/base/result.ts";
 import { inNetns } from "../../linux/netns.ts";
 import { runSuccessfully } from "../../linux/process.ts";
+import { findProgram } from "../../linux/programs.ts";
 import { type HostRefusal, hostRefusal } from "../../linux/refusal.ts";
 import { writeSysctl } from "../../linux/sysctl.ts";
 import { ipBatch, namespaceNames, newLabId, removeLab } from "../lab-namespaces.ts";
 import { LabRegister } from "../lab-register.ts";
 import { cableLines, hostLines, hostsOf, type Network } from "./network.ts";
-import type { RuleText, Scenario, Variant } from "./scenario.ts";
+import type { RuleText, RuleTool, Scenario, Variant } from "./scenario.ts";
 
 export interface BuiltScenario {
   readonly scenario: Scenario;
@@ -26,6 +27,11 @@ export interface BuildOptions {
   /** A person keeps it after this process has ended. */
   readonly isKept?: boolean;
   readonly register?: LabRegister;
+}
+
+/** A program that the rules of this kind are loaded with and that is not installed; null when all are. */
+export function missingRuleTool({ rules }: Scenario, variant: Variant): RuleTool | null {
+  return rules[variant]?.find(({ tool }) => findProgram(tool) === null)?.tool ?? null;
 }
 
 /** When a step is refused, what was built before it is removed again. */

@@ -119,8 +119,10 @@ export interface Truth {
   readonly place: ByVariant<string>;
   /** Other findings that must be there. */
   readonly findings?: ByVariant<readonly string[]>;
-  /** How many such packets there are; default 1. */
+  /** How many such packets there are at least, all alike; default 1. What is not answered may be sent again. */
   readonly packets?: number;
+  /** The link that it leaves by. */
+  readonly out?: string;
 }
 
 export type Proof =

@@ -17,6 +17,10 @@ export interface RoutedOptions {
   readonly server?: Host;
   /** Of the cable between router and server. */
   readonly mtu?: number;
+  /** The router's link to the server; default `s0`. */
+  readonly serverLink?: string;
+  /** Whether the server can answer hosts beyond the router; default true. */
+  readonly knowsTheWayBack?: boolean;
   /** A cable more, out of the router: its end is `198.18.0.1`, `2001:db8:3::1`; the other end is the host's of this name. */
   readonly third?: { readonly host: string; readonly link: string };
 }
@@ -26,7 +30,16 @@ export interface RoutedOptions {
  *     192.0.2.2    192.0.2.1      198.51.100.1    198.51.100.2
  */
 export function routed(options: RoutedOptions = {}): Network {
-  const { client = {}, router = {}, server = {}, mtu, third } = options;
+  const {
+    client = {},
+    router = {},
+    server = {},
+    mtu,
+    third,
+    serverLink = "s0",
+    knowsTheWayBack = true,
+  } = options;
+  const wayBack = knowsTheWayBack ? ["default via 198.51.100.1", "default via 2001:db8:2::1"] : [];
   const thirdCable = third === undefined ? [] : [thirdCableTo(third.host, third.link)];
   const thirdHost = third === undefined ? {} : { [third.host]: { routes: ["default via 198.18.0.1"] } };
   return {
@@ -39,7 +52,7 @@ export function routed(options: RoutedOptions = {}): Network {
       },
       {
         ends: [
-          { host: "router", link: "s0", addresses: ["198.51.100.1/24", "2001:db8:2::1/64"] },
+          { host: "router", link: serverLink, addresses: ["198.51.100.1/24", "2001:db8:2::1/64"] },
           { host: "server", link: "eth0", addresses: [`${SERVER}/24`, `${SERVER6}/64`] },
         ],
         ...(mtu === undefined ? {} : { mtu }),
@@ -54,7 +67,7 @@ export function routed(options: RoutedOptions = {}): Network {
       router: { ...router, settings: { ...FORWARDING, ...router.settings } },
       server: {
         ...server,
-        routes: ["default via 198.51.100.1", "default via 2001:db8:2::1", ...(server.routes ?? [])],
+        routes: [...wayBack, ...(server.routes ?? [])],
       },
       ...thirdHost,
     },
