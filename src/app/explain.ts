@@ -287,6 +287,15 @@ async function readRules(
   splitter.end();
   hosts.endInput();
   const rulesets = reader.end();
+  if (isForced && rulesets.length === 0) {
+    return refused(
+      refusal(
+        2,
+        `${input.name}: given as rules, and none are in it`,
+        "give the output of iptables-save, nft -a list ruleset or iptables -L -n -v --line-numbers",
+      ),
+    );
+  }
   return ok({
     rulesets,
     isWhole: true,

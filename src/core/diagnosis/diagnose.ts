@@ -1,5 +1,7 @@
 /** From a journey to what it means: its outcome and its findings, the gravest first. */
+
 import { type HostBook, NO_HOSTS } from "../hosts/host-book.ts";
+import type { Besides } from "../journeys/besides.ts";
 import type { Journey } from "../journeys/journey.ts";
 import type { RuleBook } from "../rulesets/rule-book.ts";
 import type { Diagnose } from "./cause.ts";
@@ -23,6 +25,8 @@ export interface Explained {
   readonly findings: readonly Finding[];
   /** The first packet that came back; null where none was seen or none is to be expected. */
   readonly answer: Answer | null;
+  /** What a capture and the kernel's drops told of it, where they were asked. */
+  readonly besides: Besides;
   /** What the routes of a snapshot say about it; empty where there is none. */
   readonly routing: readonly RoutingNote[];
 }
@@ -75,7 +79,7 @@ export class Diagnosis {
     });
   }
 
-  explain(journey: Journey): Explained {
+  explain(journey: Journey, besides: Besides): Explained {
     const answer = this.#answers.get(journey.id) ?? null;
     const outcome = outcomeOf(journey, this.#chains, answer !== null);
     const host = this.#hosts.at(journey.netns);
@@ -84,6 +88,7 @@ export class Diagnosis {
       outcome,
       chains: this.#chains,
       mapping: this.#flows.mappingOf(journey),
+      besides,
       host,
       routing,
       hostAtEnd: this.#hosts.lastAt(journey.netns),
@@ -91,6 +96,6 @@ export class Diagnosis {
     const findings = CAUSES.flatMap((cause) => cause(journey, circumstances));
     findings.sort((a, b) => GRAVITY[a.severity] - GRAVITY[b.severity]);
     this.#answers.delete(journey.id);
-    return { journey, outcome, findings, answer, routing };
+    return { journey, outcome, findings, answer, besides, routing };
   }
 }

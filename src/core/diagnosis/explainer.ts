@@ -8,6 +8,7 @@ import { nanosBetween, type Time } from "../base/time.ts";
 import type { Event } from "../events/event.ts";
 import { type HostBook, NO_HOSTS } from "../hosts/host-book.ts";
 import { assembleJourney } from "../journeys/assemble.ts";
+import { BesideMemory } from "../journeys/besides.ts";
 import type { Journey } from "../journeys/journey.ts";
 import { DEFAULT_LINKER_OPTIONS, Linker, type LinkerOptions } from "../journeys/linker.ts";
 import type { OpenJourney } from "../journeys/open-journey.ts";
@@ -39,6 +40,7 @@ export class Explainer {
   #book: RuleBook;
   #hosts: HostBook;
   readonly #flows = new FlowMemory();
+  readonly #besides = new BesideMemory();
   #diagnosis: Diagnosis | null = null;
 
   /** @param hosts what the hosts were like; may come later, by `useHosts` */
@@ -67,6 +69,7 @@ export class Explainer {
   /** Adds an event; returns journeys that had to leave, usually none. */
   add(event: Event): readonly Explained[] {
     if (event.kind === "flow") this.#flows.learnFlow(event);
+    else if (event.kind === "wire" || event.kind === "drop") this.#besides.add(event);
     this.#linker.add(event);
     this.#collect();
     if (this.#held.length < this.#mostHeld) return NOTHING;
@@ -116,7 +119,7 @@ export class Explainer {
       else staying.push(held);
     }
     this.#held = staying;
-    return leaving.map((journey) => diagnosis.explain(journey));
+    return leaving.map((journey) => diagnosis.explain(journey, this.#besides.take(journey)));
   }
 }
 
