@@ -68,7 +68,8 @@ function keyOf({ question }: RoutingNote, netns: string | null): string {
   return `${netns ?? ""} ${question.family} ${routeGetWords(question)}`;
 }
 
-function expected({ decision, question }: RoutingNote): readonly string[] | null {
+function expected({ decision, question, isAskable }: RoutingNote): readonly string[] | null {
+  if (!isAskable) return null;
   return decision.at === "departure"
     ? expectedOfDeparture(decision.answer)
     : expectedOfReception(decision.reception, question.family);
