@@ -28,6 +28,12 @@ export interface KernelWord {
   readonly words: string;
 }
 
+/** What was decided about a packet that came in, by the last of these notes; null where nobody knows. */
+export function receptionOf(notes: readonly RoutingNote[]): Reception | null {
+  const decision = notes.at(-1)?.decision ?? null;
+  return decision?.at === "reception" ? decision.reception : null;
+}
+
 export function routingOf(journey: Journey, host: HostSnapshot | null): readonly RoutingNote[] {
   if (host === null || (journey.family !== "ip" && journey.family !== "ip6")) return [];
   const { steps } = journey;
