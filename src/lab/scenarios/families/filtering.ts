@@ -6,6 +6,7 @@ import {
   CLIENT6,
   iptables,
   legacy,
+  MANGLE,
   nft,
   ROUTER,
   ROUTER6,
@@ -128,11 +129,12 @@ export const FILTERING: readonly Scenario[] = [
     rules: {
       ...legacy(
         "router",
-        table(
-          "filter",
-          ["INPUT ACCEPT", "FORWARD ACCEPT", "OUTPUT ACCEPT"],
-          ["-A FORWARD -p tcp -m tcp --dport 25 -j REJECT --reject-with tcp-reset"],
-        ),
+        MANGLE +
+          table(
+            "filter",
+            ["INPUT ACCEPT", "FORWARD ACCEPT", "OUTPUT ACCEPT"],
+            ["-A FORWARD -p tcp -m tcp --dport 25 -j REJECT --reject-with tcp-reset"],
+          ),
       ),
       ...nft(
         "router",
