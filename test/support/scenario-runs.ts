@@ -1,6 +1,6 @@
 /** Every scenario with each kind of rules that it has, and what cannot be run on this machine. */
 import { whatTheLabLacks } from "../../src/lab/requirements.ts";
-import { missingRuleTool } from "../../src/lab/scenarios/build.ts";
+import { missingTool } from "../../src/lab/scenarios/build.ts";
 import { SCENARIOS } from "../../src/lab/scenarios/catalogue.ts";
 import { type Scenario, type Variant, variantsOf } from "../../src/lab/scenarios/scenario.ts";
 
@@ -17,7 +17,7 @@ const all = SCENARIOS.flatMap((scenario) =>
 /** Runs that need a program which is not installed, and what they lack. */
 export const lacking: ReadonlyMap<string, string> = new Map(
   all.flatMap(([name, variant, scenario]) => {
-    const tool = missingRuleTool(scenario, variant);
+    const tool = missingTool(scenario, variant);
     return tool === null || lacks !== null ? [] : [[`${name}, ${variant}`, `${tool} is not installed`]];
   }),
 );

@@ -449,6 +449,44 @@ export const FILTERING: readonly Scenario[] = [
     ],
   },
   {
+    name: "conntrack-full",
+    title: "the connection table is full",
+    story: "Under attack the router loses packets at random, and no rule counts them.",
+    network: routed({ router: { hasFullConntrack: true } }),
+    rules: {
+      ...legacy(
+        "router",
+        table("filter", FILTER_CHAINS, ["-A FORWARD -m conntrack --ctstate NEW,ESTABLISHED -j ACCEPT"]),
+      ),
+      ...nft(
+        "router",
+        `table inet fw {
+          chain way { type filter hook forward priority filter; policy accept;
+            ct state new,established counter accept
+          }
+        }`,
+      ),
+    },
+    services: [{ host: "server", kind: "udp-echo", port: 5001 }],
+    acts: [{ kind: "udp", host: "client", to: SERVER, port: 5001, from: 40_000, ends: "silence" }],
+    trace: { hosts: ["router"], filter: "udp port 5001" },
+    truths: [
+      {
+        packet: "udp dst port 5001",
+        host: "router",
+        outcome: "dropped",
+        cause: "conntrack-full",
+        place: "after prerouting",
+      },
+    ],
+    proofs: [
+      { kind: "counter", host: "router", name: "conntrack.drop", is: 1, orMore: true },
+      { kind: "rule", host: "router", at: { legacy: "filter:FORWARD:1", nft: "fw:way:1" }, packets: 0 },
+      { kind: "counter", host: "router", name: "IpForwDatagrams", is: 0 },
+      { kind: "received", host: "server", port: 5001, times: 0 },
+    ],
+  },
+  {
     name: "queue-without-listener",
     title: "handed to a program that does not run",
     story: "Since the intrusion detection has crashed, nothing gets through the router.",
