@@ -64,7 +64,9 @@ export class Diagnosis {
     });
   }
 
-  explain(journey: Journey): Explained {
+  explain(traced: Journey): Explained {
+    const journey =
+      traced.conntrack === null ? { ...traced, conntrack: this.#flows.connectionOf(traced) } : traced;
     const answer = this.#answers.get(journey.id) ?? null;
     const outcome = outcomeOf(journey, this.#chains, answer !== null);
     const circumstances = { outcome, chains: this.#chains, mapping: this.#flows.mappingOf(journey) };
