@@ -20,6 +20,7 @@ import type { Ruleset } from "../core/rulesets/ruleset.ts";
 import type { HostRefusal } from "../linux/refusal.ts";
 import { type DryRun, planDryRun } from "../tracing/plan-here.ts";
 import { checkHost } from "../tracing/preflight.ts";
+import { giveUpRights, takeUpRights } from "../tracing/rights.ts";
 import { startTrace, type Trace, type TraceEnd } from "../tracing/trace.ts";
 import { type EventCounts, EventTally } from "./event-tally.ts";
 import type { OnExplained } from "./explain.ts";
@@ -44,6 +45,11 @@ export interface LiveOptions {
   readonly during: (() => Promise<void>) | null;
   /** Ends the trace early, cleanly. */
   readonly signal: AbortSignal;
+  /**
+   * Whether this process may give up, for good, what it does not need once the trace is armed and `during` has begun. For a
+   * process that does nothing else afterwards. Default false.
+   */
+  readonly givesUpRights?: boolean;
   /** The trace is armed: packets are marked from now on. */
   readonly onArmed?: (trace: Trace) => void;
 }
@@ -104,8 +110,12 @@ export async function traceLive(
   let endedBy: EndReason;
   try {
     options.onArmed?.(trace);
-    endedBy = await wait(options, listener, trace.broken);
+    const waiting = wait(options, listener, trace.broken);
+    // The user's command has been started by now, with all that the user may do.
+    if (options.givesUpRights === true) giveUpRights(options.netns);
+    endedBy = await waiting;
   } finally {
+    if (options.givesUpRights === true) takeUpRights();
     end = await trace.stop();
   }
   const after = await readAllRules(options.netns);

@@ -26,8 +26,11 @@ export async function followCommand(
   if (!rules.ok) return fail(rules.error);
   const tail = openTail(name);
   if (!tail.ok) {
+    const message = `--follow ${name}: ${tail.error.reason}`;
+    if (tail.error.kind === "not-permitted")
+      return fail(refusal(3, message, "run it as root: sudo nfpath explain --follow …"));
     const hint = "name a log that is written to, /dev/kmsg (as root), or - for standard input";
-    return fail(refusal(2, `--follow ${name}: ${tail.error}`, hint));
+    return fail(refusal(2, message, hint));
   }
   const output = new Output(process.stdout);
   const printer = printerFor(flags.format, output);

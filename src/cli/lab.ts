@@ -8,7 +8,6 @@ import { stopSignal } from "./interrupt.ts";
 import { Output } from "./output.ts";
 import { say, sayRefusal } from "./say.ts";
 import { liveSummaryLines, liveSummaryObject, Tally } from "./summary.ts";
-import { sayLeftovers } from "./undo.ts";
 
 export interface LabFlags {
   readonly backend: Backend;
@@ -27,7 +26,6 @@ export async function labCommand(action: LabAction, flags: LabFlags): Promise<Ex
 }
 
 async function run({ backend, format }: LabFlags): Promise<ExitStatus> {
-  sayLeftovers();
   const output = new Output(process.stdout);
   const printer = printerFor(format, output);
   const tally = new Tally();

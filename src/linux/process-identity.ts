@@ -40,6 +40,13 @@ export function bootId(): string {
   return readFileSync("/proc/sys/kernel/random/boot_id", "utf8").trim();
 }
 
+/** Whether /proc shows others' processes only to those who may trace them (`hidepid`, proc(5)). */
+export function hidesProcesses(): boolean {
+  return readFileSync("/proc/self/mountinfo", "utf8")
+    .split("\n")
+    .some((line) => / \/proc .* - proc .*hidepid=(?!0|off)/.test(line));
+}
+
 interface Stat {
   readonly name: string;
   readonly hasEnded: boolean;

@@ -6,11 +6,11 @@
  */
 import { ok, type Result } from "../core/base/result.ts";
 import { isOwnTable } from "../core/plans/own-table.ts";
-import { type LegacyFamily, legacyTables } from "./legacy-tables.ts";
+import { isLegacyInUse, type LegacyFamily } from "./legacy-tables.ts";
 import { findNetns, inNetns } from "./netns.ts";
 import { runSuccessfully } from "./process.ts";
 import { findProgram } from "./programs.ts";
-import type { HostRefusal } from "./refusal.ts";
+import { type HostRefusal, hostRefusal } from "./refusal.ts";
 
 export interface RulesetText {
   /** What was run, as a person would type it. */
@@ -51,13 +51,17 @@ export async function readRulesetTexts(netns: string | null): Promise<Result<Rul
     if (!found.ok) return found;
   }
   const inUse = inNetns(netns, () => ({
-    ip: legacyTables("ip").length > 0,
-    ip6: legacyTables("ip6").length > 0,
+    ip: isLegacyInUse("ip"),
+    ip6: isLegacyInUse("ip6"),
   }));
   const texts: RulesetText[] = [];
   const refusals: HostRefusal[] = [];
   for (const { program, args, legacy } of LISTINGS) {
-    if (findProgram(program) === null || (legacy !== null && !inUse[legacy])) continue;
+    if (findProgram(program) === null || (legacy !== null && inUse[legacy] === false)) continue;
+    if (legacy !== null && inUse[legacy] === null) {
+      refusals.push(legacyHidden(program));
+      continue;
+    }
     const run = await runSuccessfully(program, args, { netns });
     if (!run.ok) {
       refusals.push(run.error);
@@ -72,6 +76,14 @@ export async function readRulesetTexts(netns: string | null): Promise<Result<Rul
     });
   }
   return ok({ texts, refusals });
+}
+
+function legacyHidden(program: string): HostRefusal {
+  return hostRefusal(
+    "not-permitted",
+    `${program} may not be asked: which legacy tables there are is shown to root, or with CAP_DAC_READ_SEARCH and CAP_NET_RAW`,
+    "run nfpath as root",
+  );
 }
 
 /** nft's JSON names the table in every object: in `name` for tables, in `table` for what is inside them. */

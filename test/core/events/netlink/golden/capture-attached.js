@@ -49,7 +49,8 @@ async function main() {
   const lines = [];
   for (let at = 0; at < data.length; at += FRAME_HEADER + data.readUInt32LE(at)) {
     const end = at + FRAME_HEADER + data.readUInt32LE(at);
-    if (data.readUInt8(at + 4) === NETFILTER) lines.push(data.subarray(at + FRAME_HEADER, end).toString("hex"));
+    if (data.readUInt8(at + 4) === NETFILTER)
+      lines.push(data.subarray(at + FRAME_HEADER, end).toString("hex"));
   }
   writeFileSync(`${here}nflog-conntrack.hex`, `${lines.join("\n")}\n`);
 }
