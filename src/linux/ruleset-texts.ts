@@ -41,6 +41,12 @@ const LISTINGS: readonly Listing[] = [
   { program: "ip6tables-nft-save", args: ["-c"], legacy: null },
 ];
 
+const LEGACY_HIDDEN = hostRefusal(
+  "not-permitted",
+  "which tables of legacy iptables there are is shown to root, or with CAP_DAC_READ_SEARCH and CAP_NET_RAW",
+  "run nfpath as root",
+);
+
 /**
  * Reads the rules of a namespace (null: our own), without nfpath's own tables. A tool that is not installed is left out;
  * refused when the namespace does not exist.
@@ -55,13 +61,10 @@ export async function readRulesetTexts(netns: string | null): Promise<Result<Rul
     ip6: isLegacyInUse("ip6"),
   }));
   const texts: RulesetText[] = [];
-  const refusals: HostRefusal[] = [];
+  const refusals: HostRefusal[] = inUse.ip === null || inUse.ip6 === null ? [LEGACY_HIDDEN] : [];
   for (const { program, args, legacy } of LISTINGS) {
     if (findProgram(program) === null || (legacy !== null && inUse[legacy] === false)) continue;
-    if (legacy !== null && inUse[legacy] === null) {
-      refusals.push(legacyHidden(program));
-      continue;
-    }
+    if (legacy !== null && inUse[legacy] === null) continue;
     const run = await runSuccessfully(program, args, { netns });
     if (!run.ok) {
       refusals.push(run.error);
@@ -76,14 +79,6 @@ export async function readRulesetTexts(netns: string | null): Promise<Result<Rul
     });
   }
   return ok({ texts, refusals });
-}
-
-function legacyHidden(program: string): HostRefusal {
-  return hostRefusal(
-    "not-permitted",
-    `${program} may not be asked: which legacy tables there are is shown to root, or with CAP_DAC_READ_SEARCH and CAP_NET_RAW`,
-    "run nfpath as root",
-  );
 }
 
 /** nft's JSON names the table in every object: in `name` for tables, in `table` for what is inside them. */
