@@ -159,6 +159,22 @@ describe.skipIf(lacks !== null)(`least privilege${lacks === null ? "" : ` (skipp
     expect([status, lines]).toEqual([3, [expect.stringContaining("takes CAP_SYSLOG, which this process")]]);
   });
 
+  test("and none once it is open", async () => {
+    const child = spawn(process.execPath, [PROGRAM, "explain", "--follow", "/dev/kmsg"], {
+      stdio: ["ignore", "ignore", "pipe"],
+    });
+    const ended = new Promise((resolve) => child.on("close", resolve));
+    let said = "";
+    child.stderr.on("data", (chunk) => {
+      said += chunk;
+    });
+    await until("it follows", () => said.includes("following /dev/kmsg") || child.exitCode !== null);
+    const pid = child.pid ?? 0;
+    expect(["CapPrm", "CapEff", "CapBnd"].map((set) => statusOf(pid, set))).toEqual([NONE, NONE, NONE]);
+    child.kill("SIGINT");
+    expect(await ended).toBe(0);
+  });
+
   test("a run that was killed is undone with what it was made with", async () => {
     const before = await stateOf(HERE);
     const words = ["trace", "udp", "--for", "60s"];
