@@ -41,10 +41,8 @@ export function bootId(): string {
 }
 
 /** Whether /proc shows others' processes only to those who may trace them (`hidepid`, proc(5)). */
-export function hidesProcesses(): boolean {
-  return readFileSync("/proc/self/mountinfo", "utf8")
-    .split("\n")
-    .some((line) => / \/proc .* - proc .*hidepid=(?!0|off)/.test(line));
+export function hidesProcesses(mountinfo = readFileSync("/proc/self/mountinfo", "utf8")): boolean {
+  return mountinfo.split("\n").some((line) => / \/proc .* - proc .*\bhidepid=(?!0\b|off\b)/.test(line));
 }
 
 interface Stat {

@@ -9,6 +9,7 @@ import {
   readdirSync,
   readFileSync,
   rmSync,
+  writeFileSync,
 } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -17,7 +18,7 @@ import type { JourneyContract } from "../../src/core/views/contract.ts";
 import { capabilityBit } from "../../src/linux/capabilities.ts";
 import { findProgram } from "../../src/linux/programs.ts";
 import { readSysctl } from "../../src/linux/sysctl.ts";
-import type { Journal, RunProcess } from "../../src/linux/undo/journal.ts";
+import { type Journal, type RunProcess, writeJournal } from "../../src/linux/undo/journal.ts";
 import { root } from "../support/cli.ts";
 import { killIfThere, until } from "../support/doomed-run.ts";
 import { addNetns, deleteNetns, shell, stateOf } from "../support/namespaces.ts";
@@ -189,6 +190,27 @@ describe.skipIf(lacks !== null)(`least privilege${lacks === null ? "" : ` (skipp
     const { status, stdout } = run("+net_admin", "undo");
     expect([status, stdout]).toEqual([0, expect.stringMatching(/net\.netfilter\.nf_log\.2 is \w+ again/)]);
     expect(await stateOf(HERE)).toBe(before);
+  });
+
+  test("a namespace that may not be looked for is not taken to be gone", () => {
+    const directory = join(runtime, "nfpath");
+    mkdirSync(directory);
+    const setting = { kind: "write-sysctl", name: "net.netfilter.nf_log.2" } as const;
+    const apply = { ...setting, value: "nfnetlink_log", expected: "NONE" };
+    const revert = { ...setting, value: "NONE", expected: "nfnetlink_log" };
+    const plan = { runId: "9a9a", changes: [{ says: "", netns: "gone", apply, revert }] };
+    const { path, journal } = writeJournal(directory, plan);
+    const processes = journal.processes.map((known) => ({ ...known, startedAt: "1" }));
+    const namespaces = [{ netns: "gone", inode: "1" }];
+    writeFileSync(path, JSON.stringify({ ...journal, processes, namespaces }));
+    for (const each of [directory, path]) chownSync(each, NOBODY, NOBODY);
+    const first = run("+net_admin", "undo");
+    expect([first.status, first.lines]).toEqual([3, [expect.stringContaining("needs CAP_SYS_ADMIN")]]);
+    const second = run("+net_admin,+sys_admin", "undo");
+    expect([second.status, second.stdout]).toEqual([
+      ...[3, expect.stringContaining("namespace gone cannot be looked for without CAP_SYS_PTRACE; by hand")],
+    ]);
+    expect(existsSync(path)).toBe(true);
   });
 
   test("an armed trace of root keeps what its end takes, uses none of it, and leaves the command what the user had", async () => {

@@ -18,6 +18,7 @@ const NETNS = "nfpTga";
 const run = (line) => execFileSync("sh", ["-ec", line], { stdio: ["ignore", "ignore", "inherit"] });
 
 const SETUP = `
+modprobe -q nfnetlink_log || : # where it is built in, or there already
 ip netns add ${NETNS}; ip -n ${NETNS} link set lo up
 ip netns exec ${NETNS} sysctl -qw net.netfilter.nf_log.2=nfnetlink_log
 ip netns exec ${NETNS} iptables-legacy -t raw -A OUTPUT -p udp -j TRACE
