@@ -8,6 +8,8 @@ import { readFileSync } from "node:fs";
 const BITS = {
   CAP_DAC_OVERRIDE: 1,
   CAP_DAC_READ_SEARCH: 2,
+  CAP_SETGID: 6,
+  CAP_SETUID: 7,
   CAP_NET_ADMIN: 12,
   CAP_NET_RAW: 13,
   CAP_SYS_PTRACE: 19,

@@ -26,6 +26,7 @@ const PR_CAP_AMBIENT_RAISE = 2;
 const PR_CAP_AMBIENT_LOWER = 3;
 const PR_CAP_AMBIENT_IS_SET = 1;
 const SECBIT_NOROOT = 1;
+const SECBIT_NO_CAP_AMBIENT_RAISE = 0x40;
 
 /**
  * Keeps these capabilities at most, as far as they are there, and no way back to the others: programs that are started from
@@ -39,7 +40,7 @@ export function keepOnly(capabilities: readonly Capability[]): void {
   capset({ effective: effective & kept, permitted: permitted & kept, inheritable: inheritable & kept });
 }
 
-/** Until `takeUpRights`, no call of ours is allowed more than any user's. What is started meanwhile is not touched by it. */
+/** Until `takeUpRights`, no call of ours is allowed more than any user's, `withRights` apart. What is started meanwhile is not touched by it. */
 export function setAsideRights(): void {
   capset({ ...capget(), effective: 0n });
 }
@@ -47,6 +48,18 @@ export function setAsideRights(): void {
 export function takeUpRights(): void {
   const sets = capget();
   capset({ ...sets, effective: sets.permitted });
+}
+
+/** Runs `work`, which must not be async, with all rights there are, set aside or not. */
+export function withRights<Value>(work: () => Value): Value {
+  const sets = capget();
+  if (sets.effective === sets.permitted) return work();
+  takeUpRights();
+  try {
+    return work();
+  } finally {
+    capset(sets);
+  }
 }
 
 /** No program started from here on can gain anything, by a setuid bit, say. */
@@ -61,6 +74,7 @@ export function forbidNewPrivileges(): void {
  */
 export function withRightsForChild<Value>(capabilities: readonly Capability[], start: () => Value): Value {
   const bits = prctl(PR_GET_SECUREBITS, 0);
+  if ((bits & SECBIT_NO_CAP_AMBIENT_RAISE) !== 0) return start();
   try {
     prctl(PR_SET_SECUREBITS, bits | SECBIT_NOROOT);
   } catch (error) {

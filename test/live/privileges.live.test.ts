@@ -253,6 +253,21 @@ describe.skipIf(lacks !== null)(`least privilege${lacks === null ? "" : ` (skipp
     expect(await stateOf(HERE)).toBe(before);
   });
 
+  test.skipIf(findProgram("tcpdump") === null)(
+    "--wire's tcpdump stays who it was, and dies with nfpath",
+    async () => {
+      const words = [PROGRAM, "trace", "udp", "--netns", ELSEWHERE, "--wire", "--for", "60s"];
+      const { ended, pidOf } = await armed(process.execPath, words, "/run/nfpath");
+      const inside = (await shell(`ip netns pids ${ELSEWHERE}`)).trim().split("\n").map(Number);
+      const [capture] = inside.filter((pid) => readFileSync(`/proc/${pid}/comm`, "utf8") === "tcpdump\n");
+      killIfThere(pidOf("main"));
+      await ended;
+      expect(capture).toBeDefined();
+      await until("tcpdump is gone", () => !existsSync(`/proc/${capture}`));
+      await until("all is undone", () => !existsSync(`/proc/${pidOf("guardian")}`));
+    },
+  );
+
   test("where there is nothing to undo, the guardian keeps nothing", async () => {
     const words = [PROGRAM, "trace", "udp", "--netns", ELSEWHERE, "--for", "60s"];
     const { child, ended, pidOf } = await armed(process.execPath, words, "/run/nfpath");
