@@ -33,6 +33,7 @@ const capsetCall = libc.func("int capset(void *header, const void *data)");
 const prctlCall = libc.func(
   "int prctl(int option, unsigned long a, unsigned long b, unsigned long c, unsigned long d)",
 );
+const ifNameToIndexCall = libc.func("uint32_t if_nametoindex(const char *name)");
 
 export const CLONE_NEWNET = 0x4000_0000;
 export const AF_NETLINK = 16;
@@ -121,6 +122,13 @@ export function bootNanos(): bigint {
   checked("clock_gettime", clockGettimeCall(CLOCK_BOOTTIME, time));
   const view = new BigInt64Array(time.buffer, time.byteOffset, 2);
   return (view[0] ?? 0n) * 1_000_000_000n + (view[1] ?? 0n);
+}
+
+/** Number of an interface of the calling thread's namespace. */
+export function interfaceIndex(name: string): number {
+  const index: number = ifNameToIndexCall(name);
+  if (index === 0) throw lastError("if_nametoindex");
+  return index;
 }
 
 /** Moves the calling thread into the namespace behind `fd`. */
