@@ -4,14 +4,8 @@ import { type HostBook, NO_HOSTS } from "../hosts/host-book.ts";
 import type { Besides } from "../journeys/besides.ts";
 import type { Journey } from "../journeys/journey.ts";
 import type { RuleBook } from "../rulesets/rule-book.ts";
-import type { Diagnose } from "./cause.ts";
-import { defragmented } from "./causes/defragmented.ts";
-import { gap, notEnoughEvidence, rulesMissing } from "./causes/evidence.ts";
-import { dnat, natFromConntrack, snat } from "./causes/nat.ts";
-import { policyDrop } from "./causes/policy-drop.ts";
-import { ruleDrop } from "./causes/rule-drop.ts";
-import { ruleReject } from "./causes/rule-reject.ts";
-import { rulesChanged } from "./causes/rules-changed.ts";
+import { CAUSES, DEATHS } from "./causes.ts";
+import { deathOf } from "./death.ts";
 import type { Finding, Severity } from "./finding.ts";
 import type { Answer, FlowMemory } from "./flows.ts";
 import { KnownChains } from "./known-chains.ts";
@@ -31,19 +25,7 @@ export interface Explained {
   readonly routing: readonly RoutingNote[];
 }
 
-const CAUSES: readonly Diagnose[] = [
-  ruleDrop,
-  policyDrop,
-  ruleReject,
-  notEnoughEvidence,
-  defragmented,
-  dnat,
-  snat,
-  natFromConntrack,
-  gap,
-  rulesMissing,
-  rulesChanged,
-];
+const NAT_HOOKS = ["prerouting", "input", "output", "postrouting"] as const;
 
 const GRAVITY: Readonly<Record<Severity, number>> = { error: 0, warning: 1, info: 2 };
 
@@ -85,9 +67,11 @@ export class Diagnosis {
     const answer = this.#answers.get(journey.id) ?? null;
     const outcome = outcomeOf(journey, this.#chains, answer !== null);
     const host = this.#hosts.at(journey.netns);
-    const routing = routingOf(journey, host);
-    const circumstances = {
+    const hasNat = NAT_HOOKS.some((hook) => this.#chains.hasNat(hook, journey.netns, journey.family));
+    const routing = routingOf(journey, host, hasNat);
+    const seen = {
       outcome,
+      isAnswered: answer !== null,
       chains: this.#chains,
       mapping: this.#flows.mappingOf(journey),
       besides,
@@ -95,9 +79,12 @@ export class Diagnosis {
       routing,
       hostAtEnd: this.#hosts.lastAt(journey.netns),
     };
+    const death = deathOf(journey, seen, DEATHS);
+    const circumstances = death === null ? seen : { ...seen, outcome: death.outcome };
     const findings = CAUSES.flatMap((cause) => cause(journey, circumstances));
+    if (death !== null) findings.unshift(death.finding);
     findings.sort((a, b) => GRAVITY[a.severity] - GRAVITY[b.severity]);
     this.#answers.delete(journey.id);
-    return { journey, outcome, findings, answer, besides, routing };
+    return { journey, outcome: circumstances.outcome, findings, answer, besides, routing };
   }
 }
