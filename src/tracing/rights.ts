@@ -17,9 +17,9 @@ export function giveUpRights(namespaces: readonly (string | null)[]): void {
 /** To list the rules once more, and to undo in the guardian's place should that have been killed. */
 export function rightsToEnd(namespaces: readonly (string | null)[]): readonly Capability[] {
   // iptables-legacy lists through a raw socket; who is not root reads the names of its tables by the third.
-  const rights: Capability[] = ["CAP_NET_ADMIN", "CAP_NET_RAW", "CAP_DAC_READ_SEARCH"];
-  // Entering a namespace, and looking for one that has lost its name behind the processes in it.
-  if (namespaces.some((netns) => netns !== null)) rights.push("CAP_SYS_ADMIN", "CAP_SYS_PTRACE");
+  // The last shows whose the sockets of a snapshot are, and a namespace that has lost its name behind the processes in it.
+  const rights: Capability[] = ["CAP_NET_ADMIN", "CAP_NET_RAW", "CAP_DAC_READ_SEARCH", "CAP_SYS_PTRACE"];
+  if (namespaces.some((netns) => netns !== null)) rights.push("CAP_SYS_ADMIN");
   if (!ownsJournalDirectories()) rights.push("CAP_DAC_OVERRIDE");
   return rights;
 }
