@@ -83,7 +83,9 @@ export class Diagnosis {
     return routingOf(journey, host, hasNat);
   }
 
-  explain(journey: Journey, besides: Besides): Explained {
+  explain(traced: Journey, besides: Besides): Explained {
+    const journey =
+      traced.conntrack === null ? { ...traced, conntrack: this.#flows.connectionOf(traced) } : traced;
     const answer = this.#answers.get(journey.id) ?? null;
     const outcome = outcomeOf(journey, this.#chains, answer !== null);
     const host = this.#hosts.at(journey.netns);
