@@ -1,56 +1,10 @@
-import { readFileSync } from "node:fs";
-import { fileURLToPath } from "node:url";
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { netlinkContext } from "../../../../src/core/events/decode/netlink/context.ts";
 import { decodeLinkNames } from "../../../../src/core/events/decode/netlink/link.ts";
 import { decodeNetfilterDatagram } from "../../../../src/core/events/decode/netlink/message.ts";
-import type { Event, StepEvent } from "../../../../src/core/events/event.ts";
-import { bytes } from "../../../support/hex.ts";
-
-const here = fileURLToPath(new URL("./golden/", import.meta.url));
-
-function datagrams(name: string): Uint8Array[] {
-  return readFileSync(`${here}${name}.hex`, "utf8").trim().split("\n").map(bytes);
-}
-
-function whole(data: Uint8Array) {
-  return { bytes: data, start: 0, end: data.length };
-}
-
-const names = new Map(
-  datagrams("links").flatMap((data) =>
-    decodeLinkNames(whole(data), true).map(({ index, name }) => [index, name]),
-  ),
-);
-
-function context() {
-  return netlinkContext("far", (index) => names.get(index) ?? null, true);
-}
-
-function decode(messages: readonly Uint8Array[]): Event[] {
-  const events: Event[] = [];
-  const shared = context();
-  for (const data of messages) decodeNetfilterDatagram(whole(data), null, shared, events);
-  return events;
-}
-
-/** A line a person could compare with `nft monitor trace` and the kernel log of the same packet. */
-function inWords(event: Event): string {
-  if (event.kind === "log") return `log "${event.prefix}" ${flow(event)}`;
-  if (event.kind !== "step") throw new Error(`unexpected ${event.kind}`);
-  const { tracer, family, table, chain, step, number, handle, verdict, toChain } = event;
-  const what = tracer === "nft" ? `${handle ?? "-"}` : `${number}`;
-  const decision = [verdict, toChain].filter(Boolean).join(" ") || "-";
-  return `${tracer} ${family} ${table} ${chain} ${step} ${what} ${decision}${flow(event)}`;
-}
-
-function flow(event: StepEvent | Extract<Event, { kind: "log" }>): string {
-  const packet = event.sighting?.packet;
-  if (packet === undefined) return "";
-  const ends = `${packet.src}:${packet.sport} > ${packet.dst}:${packet.dport}`;
-  return ` | ${packet.protocol} ${ends} ${packet.length} B in ${event.sighting?.in} out ${event.sighting?.out}`;
-}
+import type { Event } from "../../../../src/core/events/event.ts";
+import { context, datagrams, decode, inWords, names, whole } from "./golden-words.ts";
 
 describe("messages of a real kernel", () => {
   it("tell nft's and legacy iptables' steps of a packet in one order", () => {
@@ -100,6 +54,27 @@ describe("messages of a real kernel", () => {
     expect(second?.conntrack).toEqual({ id: 1904697703, direction: "original", state: "new", status: [] });
     expect(legacy?.sighting?.packet).toMatchObject({ tcp: syn, link });
     expect(legacy?.sighting?.mark).toBe(0x42);
+  });
+
+  it("carry the connection of legacy iptables' packets, once conntrack has looked at them", () => {
+    const steps = decode(datagrams("nflog-conntrack")).filter((event) => event.kind === "step");
+    const views = steps.map(({ table, chain, conntrack }) => {
+      if (conntrack === null) return `${table} ${chain} -`;
+      const { id, direction, state, status } = conntrack;
+      return `${table} ${chain} ${id} ${direction} ${state} ${status.join(" ")}`.trim();
+    });
+    expect(views).toEqual([
+      "raw OUTPUT -",
+      "nat OUTPUT 1740274223 original new",
+      "filter OUTPUT 1740274223 original new dnat dnat-done",
+      "nat POSTROUTING 1740274223 original new dnat dnat-done",
+      "raw PREROUTING 1740274223 original new confirmed dnat snat-done dnat-done",
+      "filter INPUT 1740274223 original new confirmed dnat snat-done dnat-done",
+      "raw OUTPUT -",
+      "filter OUTPUT 1740274223 reply established seen-reply confirmed dnat snat-done dnat-done",
+      "raw PREROUTING 1740274223 reply established seen-reply confirmed dnat snat-done dnat-done",
+      "filter INPUT 1740274223 reply established seen-reply confirmed dnat snat-done dnat-done",
+    ]);
   });
 
   it("quote in an ICMP error the packet that caused it", () => {
