@@ -111,13 +111,28 @@ export async function traceLive(
   const listener = new Listener(new RuleBook(before.value.flatMap((now) => now.rulesets)), onExplained);
   const besides = await openBesides(options, (batch) => listener.take(batch));
   if (!besides.ok) return refused(ofHost(besides.error));
+  listener.routeCheck = new RouteCheck(options.netns);
+  try {
+    return await traceWith(options, selectors.value, before.value, listener, besides.value);
+  } finally {
+    await listener.routeCheck.end();
+  }
+}
+
+async function traceWith(
+  options: LiveOptions,
+  selectors: Selectors,
+  before: readonly RulesNow[],
+  listener: Listener,
+  besides: readonly BesideSource[],
+): Promise<Result<LiveReport, Refusal>> {
   // Taken while the trace is armed: no packet is shown before it is there.
-  const taking = takeSnapshots(options.netns, before.value).then((taken) => {
+  const taking = takeSnapshots(options.netns, before).then((taken) => {
     listener.useHosts(taken.hosts);
     return taken;
   });
   const started = await startTrace({
-    selectors: selectors.value,
+    selectors,
     netns: options.netns,
     deadlineSeconds: options.seconds + 5,
     ratePerSecond: options.rate,
@@ -126,7 +141,7 @@ export async function traceLive(
     onEvents: (batch) => listener.take(batch),
   });
   if (!started.ok) {
-    await endAll(besides.value);
+    await endAll(besides);
     await taking;
     return refused(ofHost(started.error));
   }
@@ -150,22 +165,20 @@ export async function traceLive(
     isOver = true;
     if (options.givesUpRights === true) takeUpRights();
     end = await trace.stop();
-    await endAll(besides.value);
+    await endAll(besides);
   }
   const [after, hostsAfter] = await Promise.all([
     readAllRules(options.netns),
     takeSnapshots(options.netns, null),
   ]);
   const hostsBefore = await taking;
-  const notes = after.ok
-    ? [...compareRules(before.value, after.value, options.netns)]
-    : [after.error.message];
+  const notes = after.ok ? [...compareRules(before, after.value, options.netns)] : [after.error.message];
   notes.push(...hostsBefore.notes);
   listener.useHosts([...hostsBefore.hosts, ...hostsAfter.hosts]);
   await listener.finish();
-  notes.push(...listener.routeCheck.disagreements);
+  notes.push(...(listener.routeCheck?.disagreements ?? []));
   return ok({
-    rulesets: before.value.flatMap((now) => now.rulesets),
+    rulesets: before.flatMap((now) => now.rulesets),
     events: listener.events.counts,
     unparsed: listener.events.unparsed,
     gaps: listener.events.gaps,
@@ -224,7 +237,8 @@ class Listener {
   ownTable: string | null = null;
   readonly #explainer: Explainer;
   readonly #onExplained: OnExplained;
-  readonly routeCheck = new RouteCheck();
+  /** Null until there is one: journeys are then shown without the kernel's word. */
+  routeCheck: RouteCheck | null = null;
   /** Journeys are shown one after the other, however slow the reader is. */
   #showing: Promise<void> = Promise.resolve();
 
@@ -267,7 +281,8 @@ class Listener {
     if (leaving.length === 0) return;
     this.journeys += leaving.length;
     this.#showing = this.#showing.then(async () => {
-      for (const explained of await this.routeCheck.check(leaving)) await this.#onExplained(explained);
+      for (const explained of (await this.routeCheck?.check(leaving)) ?? leaving)
+        await this.#onExplained(explained);
     });
   }
 }

@@ -14,7 +14,7 @@ import { sendDatagram } from "../../src/linux/datagram.ts";
 import { inNetns } from "../../src/linux/netns.ts";
 import { runProcess } from "../../src/linux/process.ts";
 import { findProgram } from "../../src/linux/programs.ts";
-import { askRoutes } from "../../src/linux/snapshot/ask-routes.ts";
+import { RouteAsker } from "../../src/linux/snapshot/ask-routes.ts";
 import { takeSnapshot } from "../../src/linux/snapshot/take-snapshot.ts";
 import { addNetns, deleteNetns, shell } from "../support/namespaces.ts";
 import { type Random, randomFrom } from "../support/random.ts";
@@ -63,7 +63,9 @@ describe.skipIf(lacks !== null)(`routing from a snapshot${lacks === null ? "" : 
     expect(host.absences).toEqual([]);
     expect(host.unread).toEqual([]);
     const questions = Array.from({ length: QUESTIONS }, () => questionOf(random));
-    const answers = await askRoutes(HOST, questions);
+    const asker = new RouteAsker(HOST);
+    const answers = await asker.ask(questions);
+    await asker.end();
     let untold = 0;
     const differences = questions.flatMap((question, at) => {
       const ours = expected(host, question);
