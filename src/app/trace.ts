@@ -6,13 +6,14 @@
  */
 import { setTimeout as sleep } from "node:timers/promises";
 import { assertNever, ok, type Result, refused } from "../core/base/result.ts";
-import type { Time } from "../core/base/time.ts";
+import { nanosBetween, type Time } from "../core/base/time.ts";
 import type { Explained } from "../core/diagnosis/diagnose.ts";
 import { Explainer } from "../core/diagnosis/explainer.ts";
 import type { Event, GapEvent, UnparsedEvent } from "../core/events/event.ts";
 import { anywhereOnItsWay } from "../core/filters/anywhere.ts";
 import type { Filter } from "../core/filters/filter.ts";
 import { toNftRules } from "../core/filters/nft.ts";
+import { filterPredicate } from "../core/filters/predicate.ts";
 import { printFilter } from "../core/filters/print.ts";
 import type { HostSnapshot } from "../core/hosts/host.ts";
 import { HostBook } from "../core/hosts/host-book.ts";
@@ -108,7 +109,11 @@ export async function traceLive(
   if (!host.ok) return refused(ofHost(host.error));
   const before = await readAllRules(options.netns);
   if (!before.ok) return refused(ofHost(before.error));
-  const listener = new Listener(new RuleBook(before.value.flatMap((now) => now.rulesets)), onExplained);
+  const listener = new Listener(
+    new RuleBook(before.value.flatMap((now) => now.rulesets)),
+    options.filter,
+    onExplained,
+  );
   const besides = await openBesides(options, (batch) => listener.take(batch));
   if (!besides.ok) return refused(ofHost(besides.error));
   // Taken while the trace is armed: no packet is shown before it is there.
@@ -136,6 +141,7 @@ export async function traceLive(
   let endedBy: EndReason;
   let isOver = false;
   try {
+    listener.armedAt = now();
     options.onArmed?.(trace);
     const waiting = wait(options, listener, trace.broken);
     // The user's command has been started by now, with all that the user may do. The snapshot needs what there is, too.
@@ -149,6 +155,7 @@ export async function traceLive(
   } finally {
     isOver = true;
     if (options.givesUpRights === true) takeUpRights();
+    listener.stoppedAt = now();
     end = await trace.stop();
     await endAll(besides.value);
   }
@@ -222,16 +229,20 @@ class Listener {
   journeys = 0;
   /** Packets that another run has marked are not ours to show; null until the trace is armed. */
   ownTable: string | null = null;
+  armedAt: Time | null = null;
+  stoppedAt: Time | null = null;
   readonly #explainer: Explainer;
   readonly #onExplained: OnExplained;
   readonly routeCheck = new RouteCheck();
   /** Journeys are shown one after the other, however slow the reader is. */
   #showing: Promise<void> = Promise.resolve();
 
-  constructor(book: RuleBook, onExplained: OnExplained) {
+  constructor(book: RuleBook, filter: Filter | null, onExplained: OnExplained) {
+    const matches = filterPredicate(filter);
     this.#explainer = new Explainer(book, {
       linker: { idleNanos: IDLE_NANOS, idleEvents: 1_000_000 },
       mostHeld: 50_000,
+      isWanted: (frame) => this.#wasTraced(frame.time) && matches(frame.sighting) === true,
     });
     this.#onExplained = onExplained;
   }
@@ -249,6 +260,15 @@ class Listener {
       this.events.count(event);
       this.#show(this.#explainer.add(event));
     }
+  }
+
+  /** Captures begin before packets are marked, and end after. */
+  #wasTraced(time: Time | null): boolean {
+    const { armedAt, stoppedAt } = this;
+    if (armedAt === null) return false;
+    const since = nanosBetween(armedAt, time) ?? 0;
+    const until = stoppedAt === null ? 0 : (nanosBetween(time, stoppedAt) ?? 0);
+    return since >= 0 && until >= 0;
   }
 
   settle(): void {
