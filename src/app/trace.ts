@@ -5,24 +5,29 @@
  * which mean nothing without the list that was in force.
  */
 import { setTimeout as sleep } from "node:timers/promises";
-import { assertNever, ok, type Result, refused } from "../core/base/result.ts";
+import { ok, type Result, refused } from "../core/base/result.ts";
 import type { Time } from "../core/base/time.ts";
 import type { Explained } from "../core/diagnosis/diagnose.ts";
 import { Explainer } from "../core/diagnosis/explainer.ts";
-import type { Event, GapEvent, UnparsedEvent } from "../core/events/event.ts";
+import type { Event, GapEvent, StepEvent, UnparsedEvent } from "../core/events/event.ts";
 import type { Filter } from "../core/filters/filter.ts";
 import { toNftRules } from "../core/filters/nft.ts";
+import { matchesFilter } from "../core/filters/predicate.ts";
+import type { Journey } from "../core/journeys/journey.ts";
 import { isMarkedByOthersOnly } from "../core/journeys/marked-by.ts";
 import { ownTableName } from "../core/plans/own-table.ts";
 import type { Selectors } from "../core/plans/trace-plan.ts";
 import { RuleBook } from "../core/rulesets/rule-book.ts";
 import type { Ruleset } from "../core/rulesets/ruleset.ts";
 import type { HostRefusal } from "../linux/refusal.ts";
+import type { MechanismWish } from "../tracing/mechanism.ts";
 import { type DryRun, planDryRun } from "../tracing/plan-here.ts";
 import { checkHost } from "../tracing/preflight.ts";
 import { startTrace, type Trace, type TraceEnd } from "../tracing/trace.ts";
 import { type EventCounts, EventTally } from "./event-tally.ts";
 import type { OnExplained } from "./explain.ts";
+import { ofHost } from "./host-refusal.ts";
+import { hiddenByRaw, isStepOfOwnRule, type Marking, markingOf } from "./marking.ts";
 import { type Refusal, refusal } from "./refusal.ts";
 import { type RulesNow, readRules } from "./rules.ts";
 
@@ -40,12 +45,14 @@ export interface LiveOptions {
   readonly conntrack?: boolean;
   /** NFLOG groups whose messages are shown with the packets. */
   readonly nflogGroups?: readonly number[];
+  /** How packets are marked; default `auto`: by looking. */
+  readonly mechanism?: MechanismWish;
   /** Runs while the trace does, which ends a moment after it; null: nothing. */
   readonly during: (() => Promise<void>) | null;
   /** Ends the trace early, cleanly. */
   readonly signal: AbortSignal;
-  /** The trace is armed: packets are marked from now on. */
-  readonly onArmed?: (trace: Trace) => void;
+  /** The trace is armed: packets are marked from now on, in this way. */
+  readonly onArmed?: (trace: Trace, marking: Marking) => void;
 }
 
 export interface LiveReport {
@@ -81,29 +88,45 @@ export async function traceLive(
   options: LiveOptions,
   onExplained: OnExplained,
 ): Promise<Result<LiveReport, Refusal>> {
-  const selectors = selectorsOf(options.filter);
-  if (!selectors.ok) return selectors;
-  const host = checkHost(options.netns);
+  const marking = await markingOf(options, selectorsOf);
+  if (!marking.ok) return marking;
+  const { selectors, rawRules } = marking.value;
+  const host = checkHost(options.netns, rawRules);
   if (!host.ok) return refused(ofHost(host.error));
   const before = await readAllRules(options.netns);
   if (!before.ok) return refused(ofHost(before.error));
-  const listener = new Listener(new RuleBook(before.value.flatMap((now) => now.rulesets)), onExplained);
+  const early = new EarlyEvents();
   const started = await startTrace({
-    selectors: selectors.value,
+    selectors,
+    rawRules,
     netns: options.netns,
-    deadlineSeconds: options.seconds + 5,
+    deadlineSeconds: options.seconds + DEADLINE_SLACK_SECONDS,
     ratePerSecond: options.rate,
     conntrack: options.conntrack ?? false,
     nflogGroups: options.nflogGroups ?? [],
-    onEvents: (batch) => listener.take(batch),
+    onEvents: (batch) => early.take(batch),
   });
   if (!started.ok) return refused(ofHost(started.error));
   const trace = started.value;
-  listener.ownTable = ownTableName(trace.plan.runId);
+  let listener: Listener | null = null;
   let end: Awaited<ReturnType<Trace["stop"]>>;
   let endedBy: EndReason;
   try {
-    options.onArmed?.(trace);
+    // Rules in raw are part of what the steps speak of.
+    const now = rawRules === null ? before : await readAllRules(options.netns);
+    const book = new RuleBook(rulesetsOf((now.ok ? now : before).value));
+    listener = new Listener(book, onExplained);
+    if (rawRules === null) listener.ownTable = ownTableName(trace.plan.runId);
+    else listener.isOwnStep = (step) => isStepOfOwnRule(step, book, trace.plan.runId);
+    // The kernel log has the packets of everybody who traces.
+    if (trace.readsKernelLog) listener.filter = options.filter;
+    early.handOver(listener.take);
+    const notes = [
+      ...marking.value.notes,
+      ...hiddenByRaw(rawRules, rulesetsOf(before.value)),
+      ...trace.notes,
+    ];
+    options.onArmed?.(trace, { ...marking.value, notes });
     endedBy = await wait(options, listener, trace.broken);
   } finally {
     end = await trace.stop();
@@ -112,7 +135,7 @@ export async function traceLive(
   const notes = after.ok ? compareRules(before.value, after.value, options.netns) : [after.error.message];
   await listener.finish();
   return ok({
-    rulesets: before.value.flatMap((now) => now.rulesets),
+    rulesets: rulesetsOf(before.value),
     events: listener.events.counts,
     unparsed: listener.events.unparsed,
     gaps: listener.events.gaps,
@@ -125,18 +148,38 @@ export async function traceLive(
 }
 
 /** What `traceLive` would change on this host; nothing is changed. */
-export function planLive(
-  options: Pick<LiveOptions, "filter" | "netns" | "seconds" | "rate">,
-): Result<DryRun, Refusal> {
-  const selectors = selectorsOf(options.filter);
-  if (!selectors.ok) return selectors;
+export async function planLive(
+  options: Pick<LiveOptions, "filter" | "netns" | "seconds" | "rate" | "mechanism">,
+): Promise<Result<DryRun & Pick<Marking, "notes">, Refusal>> {
+  const marking = await markingOf(options, selectorsOf);
+  if (!marking.ok) return marking;
+  const { selectors, rawRules, notes } = marking.value;
   const planned = planDryRun({
-    selectors: selectors.value,
+    selectors,
+    rawRules,
     netns: options.netns,
     deadlineSeconds: options.seconds + DEADLINE_SLACK_SECONDS,
     ratePerSecond: options.rate,
   });
-  return planned.ok ? planned : refused(ofHost(planned.error));
+  return planned.ok ? ok({ ...planned.value, notes }) : refused(ofHost(planned.error));
+}
+
+/** Keeps what comes before there is somebody to take it. */
+class EarlyEvents {
+  #kept: Event[] = [];
+  #taker: ((batch: readonly Event[]) => void) | null = null;
+
+  take(batch: readonly Event[]): void {
+    if (this.#taker === null) this.#kept.push(...batch);
+    else this.#taker(batch);
+  }
+
+  handOver(taker: (batch: readonly Event[]) => void): void {
+    this.#taker = taker;
+    const kept = this.#kept;
+    this.#kept = [];
+    if (kept.length > 0) taker(kept);
+  }
 }
 
 /** Takes events as they come and lets journeys go as they finish. */
@@ -145,6 +188,10 @@ class Listener {
   journeys = 0;
   /** Packets that another run has marked are not ours to show; null until the trace is armed. */
   ownTable: string | null = null;
+  /** Steps of rules that this trace has added are no evidence about the host. */
+  isOwnStep: (step: StepEvent) => boolean = () => false;
+  /** Which packets are ours to show where that is all that tells; null: every one. */
+  filter: Filter | null = null;
   readonly #explainer: Explainer;
   readonly #onExplained: OnExplained;
   /** Journeys are shown one after the other, however slow the reader is. */
@@ -162,12 +209,13 @@ class Listener {
     return this.#explainer.begun;
   }
 
-  take(batch: readonly Event[]): void {
+  readonly take = (batch: readonly Event[]): void => {
     for (const event of batch) {
+      if (event.kind === "step" && this.isOwnStep(event)) continue;
       this.events.count(event);
       this.#show(this.#explainer.add(event));
     }
-  }
+  };
 
   settle(): void {
     this.#show(this.#explainer.settle(now(), SHOWN_AFTER_NANOS));
@@ -178,16 +226,26 @@ class Listener {
     await this.#showing;
   }
 
+  #isOurs(journey: Journey): boolean {
+    const { ownTable, filter } = this;
+    if (ownTable !== null && isMarkedByOthersOnly(journey, ownTable)) return false;
+    return filter === null || isMeant(filter, journey);
+  }
+
   #show(all: readonly Explained[]): void {
-    const { ownTable } = this;
-    const leaving =
-      ownTable === null ? all : all.filter(({ journey }) => !isMarkedByOthersOnly(journey, ownTable));
+    const leaving = all.filter(({ journey }) => this.#isOurs(journey));
     if (leaving.length === 0) return;
     this.journeys += leaving.length;
     this.#showing = this.#showing.then(async () => {
       for (const explained of leaving) await this.#onExplained(explained);
     });
   }
+}
+
+function isMeant(filter: Filter, { steps, first }: Journey): boolean {
+  return [first, ...steps.map(({ sighting }) => sighting)].some(
+    (sighting) => sighting !== null && matchesFilter(filter, sighting) !== false,
+  );
 }
 
 async function wait(options: LiveOptions, listener: Listener, broken: Promise<void>): Promise<EndReason> {
@@ -251,6 +309,10 @@ function selectorsOf(filter: Filter | null): Result<Selectors, Refusal> {
   return ok({ prerouting: prerouting.value, output: output.value });
 }
 
+function rulesetsOf(all: readonly RulesNow[]): readonly Ruleset[] {
+  return all.flatMap(({ rulesets }) => rulesets);
+}
+
 async function readAllRules(
   netns: readonly (string | null)[],
 ): Promise<Result<readonly RulesNow[], HostRefusal>> {
@@ -277,24 +339,4 @@ function compareRules(
     );
   }
   return notes;
-}
-
-/** A host's refusal in the command's terms: what is wrong in the words is 2, what the host does not allow is 3. */
-export function ofHost(error: HostRefusal): Refusal {
-  switch (error.kind) {
-    case "missing-netns":
-      return refusal(2, error.message, error.hint);
-    case "not-linux":
-    case "not-permitted":
-    case "missing-program":
-    case "kernel-lacks":
-    case "nflog-group-taken":
-    case "program-failed":
-    case "program-timed-out":
-    case "too-much-output":
-    case "setting-refused":
-      return refusal(3, error.message, error.hint);
-    default:
-      return assertNever(error.kind);
-  }
 }
