@@ -2,14 +2,11 @@
  * Ways of dying × stages of a trace × ways of marking: after each, rules (as every tool lists them) and settings are the same
  * bytes as before, no process of ours lives and no journal is left.
  */
-import { cpSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import type { RawSelectors } from "../../src/core/plans/raw-rules.ts";
 import { findProgram } from "../../src/linux/programs.ts";
 import { startTrace, type TraceOptions } from "../../src/tracing/trace.ts";
-import { root } from "../support/cli.ts";
+import { BREAKS, brokenProgram } from "../support/broken-program.ts";
 import {
   Doom,
   type DoomOptions,
@@ -399,34 +396,12 @@ describe.skipIf(lacks !== null)("two runs", () => {
 });
 
 describe.skipIf(lacks !== null)("the comparison", () => {
-  /** The built program with one function of it changed. */
-  function variant(file: string, from: string, to: string): string {
-    const directory = mkdtempSync(join(tmpdir(), "nfpath-variant-"));
-    cpSync(join(root, "dist"), join(directory, "dist"), { recursive: true });
-    symlinkSync(join(root, "node_modules"), join(directory, "node_modules"));
-    cpSync(join(root, "package.json"), join(directory, "package.json"));
-    const path = join(directory, "dist", file);
-    const source = readFileSync(path, "utf8");
-    if (!source.includes(from)) throw new Error(`${file} has no ${from}`);
-    writeFileSync(path, source.replace(from, to));
-    return directory;
-  }
-
   it.concurrent.each([
-    [
-      "settings",
-      "linux/undo/revert-setting.js",
-      "inside(() => writeSetting(action))",
-      "{ ok: true, value: 'already' }",
-    ],
-    [
-      "journals",
-      "linux/undo/durable-file.js",
-      "rmSync(path, { force: true });\n    syncDirectory",
-      "syncDirectory",
-    ],
-  ])("fails when %s are not put back", (_what, file, from, to) => {
-    const directory = variant(file, from, to);
+    ["settings", "nft", BREAKS.settings],
+    ["journals", "nft", BREAKS.journals],
+    ["rules", "iptables", BREAKS.rules],
+  ] as const)("fails when %s are not put back", (_what, mechanism, change) => {
+    const broken = brokenProgram(change);
     return withDoom(
       async (doom) => {
         const run = await bringTo("tracing", doom);
@@ -434,7 +409,7 @@ describe.skipIf(lacks !== null)("the comparison", () => {
         await run.ended;
         expect(await doom.differences()).toHaveLength(1);
       },
-      { program: join(directory, "dist") },
-    ).finally(() => rmSync(directory, { recursive: true }));
+      { program: broken.program, mechanism },
+    ).finally(broken.remove);
   });
 });
