@@ -20,7 +20,22 @@ export function hasTablesOfOthers(netns: string | null): boolean {
   return readTables(netns).some(({ name }) => !isOwnTable(name));
 }
 
+/** Whether the kernel answers for nf_tables, which loads it where it is a module; null where that may not be asked. */
+export function hasNfTables(): boolean | null {
+  try {
+    return listTables(null) !== null;
+  } catch (error) {
+    if (error instanceof SystemCallError) return null;
+    throw error;
+  }
+}
+
 function readTables(netns: string | null): readonly ListedTable[] {
+  return listTables(netns) ?? [];
+}
+
+/** Null where nf_tables is not there. */
+function listTables(netns: string | null): readonly ListedTable[] | null {
   return inNetns(netns, () => {
     const fd = openNetlink(NETLINK_NETFILTER);
     try {
@@ -29,7 +44,7 @@ function readTables(netns: string | null): readonly ListedTable[] {
       );
     } catch (error) {
       if (error instanceof SystemCallError && (error.code === "EINVAL" || error.code === "EOPNOTSUPP"))
-        return [];
+        return null;
       throw error;
     } finally {
       closeNetlink(fd);

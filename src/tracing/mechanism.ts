@@ -4,7 +4,8 @@
  */
 import { ok, type Result, refused } from "../core/base/result.ts";
 import type { RuleProgram } from "../core/plans/raw-rules.ts";
-import { readKernel } from "../linux/kernel.ts";
+import { hasOwnerTables, readKernel } from "../linux/kernel.ts";
+import { hasNfTables } from "../linux/nft-tables.ts";
 import { missingProgram, runProcessHere } from "../linux/process.ts";
 import { findProgram } from "../linux/programs.ts";
 import { type HostRefusal, hostRefusal } from "../linux/refusal.ts";
@@ -25,7 +26,7 @@ export type MechanismWish = "auto" | Mechanism["kind"];
 /** Reads only. */
 export function chooseMechanism(wish: MechanismWish): Result<Mechanism, HostRefusal> {
   if (wish === "nft") return ok({ kind: "nft" });
-  const why = wish === "iptables" ? "as you asked" : whyNotNft();
+  const why = wish === "iptables" ? "as you asked" : lookAtNft();
   // Off Linux the preflight has the right words.
   if (why === null || process.platform !== "linux") return ok({ kind: "nft" });
   const ip = legacyProgram("ip");
@@ -34,11 +35,27 @@ export function chooseMechanism(wish: MechanismWish): Result<Mechanism, HostRefu
   return ok({ kind: "nft" });
 }
 
-/** Null where nft can be expected to work. */
-function whyNotNft(): string | null {
-  if (findProgram("nft") === null) return "nft is not installed";
+function lookAtNft(): string | null {
   const { nfTables, release } = readKernel();
-  return nfTables === false ? `the kernel ${release} is built without nf_tables` : null;
+  const hasProgram = findProgram("nft") !== null;
+  return whyNotNft({ hasProgram, release, nfTables: hasProgram ? (nfTables ?? hasNfTables()) : nfTables });
+}
+
+/** Why nft cannot make a table that vanishes with its owner; null where it can be expected to. */
+export function whyNotNft({
+  hasProgram,
+  release,
+  nfTables,
+}: {
+  readonly hasProgram: boolean;
+  readonly release: string;
+  readonly nfTables: boolean | null;
+}): string | null {
+  if (!hasProgram) return "nft is not installed";
+  if (nfTables === false) return `the kernel ${release} has no nf_tables`;
+  return hasOwnerTables(release) === false
+    ? `nft tables of the kernel ${release} would stay if nfpath were killed (5.12 has others)`
+    : null;
 }
 
 /** `iptables` is legacy's own name before 1.8, and today on distributions that never masked nft with it. */

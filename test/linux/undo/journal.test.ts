@@ -39,6 +39,17 @@ function planOf(runId: string, original = "a", netns: string | null = null): Pla
   };
 }
 
+const OWN_WORDS = ["-p", "17", "-m", "comment", "--comment", "nfpath:ab12"];
+
+function ruleOf(runId: string): Plan {
+  const rule = { program: "iptables-legacy", chain: "OUTPUT", words: [...OWN_WORDS, "-j", "TRACE"] } as const;
+  const apply = { kind: "append-rule", ...rule } as const;
+  return {
+    runId,
+    changes: [{ says: "mark", netns: null, apply, revert: { kind: "delete-rule", ...rule } }],
+  };
+}
+
 function change(path: string, with_: (journal: Journal) => object): void {
   const journal = readJournal(path);
   if (journal === null) throw new Error("no journal");
@@ -139,6 +150,26 @@ describe("a journal", () => {
     expect(listJournals([directory]).runs).toHaveLength(1);
     chownSync(path, 65534, 65534);
     expect(listJournals([directory])).toEqual({ runs: [], unreadable: [path] });
+  });
+
+  it.each<[string, object]>([
+    ["of another run", { words: ["-p", "17", "-m", "comment", "--comment", "nfpath:cd34", "-j", "TRACE"] }],
+    ["without a tag", { words: ["-p", "17", "-j", "TRACE"] }],
+    ["that starts a program", { words: [...OWN_WORDS, "--modprobe=/tmp/x"] }],
+    ["of another table", { words: [...OWN_WORDS, "-t", "filter"] }],
+    ["of another chain", { chain: "INPUT" }],
+    ["by another program", { program: "/tmp/iptables" }],
+  ])("may not delete a rule %s", (_what, spoilt) => {
+    const sound = writeJournal(directory, ruleOf("ab12"));
+    expect(readJournal(sound.path)?.plan).toEqual(ruleOf("ab12"));
+    change(sound.path, (journal) => ({
+      ...journal,
+      plan: {
+        ...journal.plan,
+        changes: journal.plan.changes.map((one) => ({ ...one, revert: { ...one.revert, ...spoilt } })),
+      },
+    }));
+    expect(readJournal(sound.path)).toBeNull();
   });
 
   it("that is cut short is told of, and a directory that is not there has none", () => {
