@@ -235,7 +235,8 @@ try {
     say(
       `nfpath: a defect in nfpath: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}`,
     );
-    status = 1;
+    // At once: what was started ends with us, and undoes what was changed.
+    process.exit(1);
   }
 }
 process.exitCode = status;

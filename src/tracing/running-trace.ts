@@ -50,7 +50,11 @@ export class RunningTrace implements Trace {
   }
 
   readonly stop = (): Promise<Result<TraceEnd, TraceRefusal>> => {
-    this.#stopped ??= this.#disarm();
+    this.#stopped ??= this.#disarm().catch(async (error: unknown) => {
+      // A defect: the guardian undoes what was left undone, tables included.
+      await this.#source.end();
+      throw error;
+    });
     return this.#stopped;
   };
 

@@ -114,7 +114,10 @@ async function arm(
   const config = { namespaces, copyBytes, receiveBuffer: RECEIVE_BUFFER, undoFile: journal.path };
   const source = await openLiveSource(config, listener.take);
   if (!source.ok) return source;
-  const sessions = await holdTables(plan, journal, source.value);
+  const sessions = await holdTables(plan, journal, source.value).catch(async (error: unknown) => {
+    await source.value.end();
+    throw error;
+  });
   if (!sessions.ok) return sessions;
   const notes = situations.flatMap(readerNote);
   return ok(

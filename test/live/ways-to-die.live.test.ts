@@ -2,11 +2,12 @@
  * Ways of dying × stages of a trace × ways of marking: after each, rules (as every tool lists them) and settings are the same
  * bytes as before, no process of ours lives and no journal is left.
  */
+import { writeFileSync } from "node:fs";
 import { describe, expect, it } from "vitest";
 import type { RawSelectors } from "../../src/core/plans/raw-rules.ts";
 import { findProgram } from "../../src/linux/programs.ts";
 import { startTrace, type TraceOptions } from "../../src/tracing/trace.ts";
-import { BREAKS, brokenProgram } from "../support/broken-program.ts";
+import { BREAKS, brokenProgram, DEFECTS } from "../support/broken-program.ts";
 import {
   Doom,
   type DoomOptions,
@@ -88,8 +89,10 @@ async function withDoom(work: (doom: Doom) => Promise<void>, options: DoomOption
   }
 }
 
-const withDoomOf = (mechanism: Mechanism) => (work: (doom: Doom) => Promise<void>) =>
-  withDoom(work, { mechanism });
+const withDoomOf =
+  (mechanism: Mechanism) =>
+  (work: (doom: Doom) => Promise<void>, options: DoomOptions = {}) =>
+    withDoom(work, { mechanism, ...options });
 
 const cases = <Way extends string>(ways: readonly Way[], stages: readonly Stage[]) =>
   ways.flatMap((way) => stages.map((stage) => [way, stage] as const));
@@ -151,7 +154,7 @@ describe.skipIf(lacks !== null).each(MECHANISMS)("a trace by %s that ends", (mec
       }),
   );
 
-  it.concurrent.each(["before", "tracing", "ending"] as const)("by a reader that goes away %s", (stage) =>
+  it.concurrent.each(STAGES)("by a reader that goes away %s", (stage) =>
     withDoom(async (doom) => {
       const run = await bringTo(stage, doom);
       const guardian = guardianAt(stage, doom);
@@ -180,6 +183,36 @@ describe.skipIf(lacks !== null).each(MECHANISMS)("a trace by %s that ends", (mec
       expect(run.said()).toMatch(/\nlock\n$/);
     }),
   );
+
+  it.concurrent("while the disk has become full", () =>
+    withDoom(async (doom) => {
+      const mount = `mount -t tmpfs -o size=64k none /run/nfpath
+        "$@"; status=$?; ls /run/nfpath >&2; exit $status; true`;
+      const run = doom.start(["trace", "udp", "--netns", doom.netns, "--mechanism", mechanism], mount);
+      await until("tracing", () => run.said().includes("tracing for"));
+      const fill = `/proc/${run.pid}/root/run/nfpath/fill`;
+      expect(() => writeFileSync(fill, Buffer.alloc(1 << 20))).toThrow("ENOSPC");
+      // The shell that waits for nfpath is the one that the test has started.
+      await shell(`pkill -INT -P ${run.pid}`);
+      expect([await run.ended, await doom.differences()]).toEqual([0, []]);
+      expect(run.said()).toMatch(/\nfill\nlock\n$/);
+    }));
+
+  it.concurrent.each(["before", "half-way", "ending"] as const)("by a defect that throws %s", (stage) => {
+    const broken = brokenProgram(DEFECTS[stage](mechanism));
+    return withDoom(
+      async (doom) => {
+        const run = doom.trace("--for", "1s");
+        // In a process of ours it is a refusal, and told as one.
+        const isGuardians = mechanism === "iptables" && stage === "half-way";
+        expect([await run.ended, await doom.differences()]).toEqual([isGuardians ? 3 : 1, []]);
+        expect(run.said()).toContain(
+          isGuardians ? "the collector process ended before its time" : "a defect",
+        );
+      },
+      { program: broken.program },
+    ).finally(broken.remove);
+  });
 
   it.concurrent("because its words are wrong", () =>
     withDoom(async (doom) => {

@@ -1,6 +1,6 @@
 /**
- * The built program with a piece of its undo taken out, to see that the tests of the undo notice. The product has no switch for
- * it: a copy of the build is changed.
+ * The built program with a piece of its undo taken out, to see that the tests of the undo notice, or with a defect that throws at
+ * some stage. The product has no switch for it: a copy of the build is changed.
  */
 import { cpSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -30,6 +30,26 @@ export const BREAKS = {
     to: "syncDirectory",
   },
 } as const satisfies Readonly<Record<string, Break>>;
+
+const DEFECT = 'throw new Error("a defect");';
+
+/** Defects by stage: before the first change, in the middle of the marking's, when the marking has ended or is about to. */
+export const DEFECTS = {
+  before: () => before("linux/undo/journal.js", "const own = identifyProcess(process.pid);"),
+  "half-way": (mechanism: "nft" | "iptables") =>
+    mechanism === "nft"
+      ? before("tracing/trace.js", "const made = await session.make(")
+      : before(
+          "sources/collector/collector.js",
+          "const outcome = insideNetns(collectorAt(collectors, index).handle, () => appendRule",
+          'if (rule.chain === "OUTPUT")',
+        ),
+  ending: () => before("tracing/running-trace.js", "const ended = await this.#source.end();"),
+} as const satisfies Readonly<Record<string, (mechanism: "nft" | "iptables") => Break>>;
+
+function before(file: string, from: string, when = ""): Break {
+  return { file, from, to: `${when} ${DEFECT}\n${from}` };
+}
 
 export interface BrokenProgram {
   /** The folder of the built program. */

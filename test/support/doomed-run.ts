@@ -232,7 +232,7 @@ export class Doom {
   /** What is not as it was, in words; empty when nothing is left of any run. */
   async differences(): Promise<readonly string[]> {
     const differences: string[] = [];
-    await until("its processes end", () => this.processes().length === 0).catch(() =>
+    await until("its processes end", () => this.processes().length === 0, 20).catch(() =>
       differences.push(`processes left:\n${this.processes().map(commandLine).join("\n")}`),
     );
     const journals = this.journalNames();
@@ -247,11 +247,15 @@ export class Doom {
   }
 }
 
-export async function until(what: string, isSo: () => boolean | Promise<boolean>): Promise<void> {
+export async function until(
+  what: string,
+  isSo: () => boolean | Promise<boolean>,
+  everyMs = 5,
+): Promise<void> {
   const deadline = Date.now() + 15_000;
   while (!(await isSo())) {
     if (Date.now() > deadline) throw new Error(`waited in vain: ${what}`);
-    await sleep(5);
+    await sleep(everyMs);
   }
 }
 
