@@ -236,6 +236,15 @@ async function readRules(input: TextInput, isForced: boolean): Promise<Result<Ru
   for (const chunk of head.chunks) splitter.push(chunk);
   splitter.end();
   const rulesets = reader.end();
+  if (isForced && rulesets.length === 0) {
+    return refused(
+      refusal(
+        2,
+        `${input.name}: given as rules, and none are in it`,
+        "give the output of iptables-save, nft -a list ruleset or iptables -L -n -v --line-numbers",
+      ),
+    );
+  }
   return ok({
     rulesets,
     isWhole: true,

@@ -10,9 +10,11 @@ import type { Time } from "../core/base/time.ts";
 import type { Explained } from "../core/diagnosis/diagnose.ts";
 import { Explainer } from "../core/diagnosis/explainer.ts";
 import type { Event, GapEvent, StepEvent, UnparsedEvent } from "../core/events/event.ts";
+import { anywhereOnItsWay } from "../core/filters/anywhere.ts";
 import type { Filter } from "../core/filters/filter.ts";
 import { toNftRules } from "../core/filters/nft.ts";
 import { matchesFilter } from "../core/filters/predicate.ts";
+import { printFilter } from "../core/filters/print.ts";
 import type { Journey } from "../core/journeys/journey.ts";
 import { isMarkedByOthersOnly } from "../core/journeys/marked-by.ts";
 import { ownTableName } from "../core/plans/own-table.ts";
@@ -20,6 +22,9 @@ import type { Selectors } from "../core/plans/trace-plan.ts";
 import { RuleBook } from "../core/rulesets/rule-book.ts";
 import type { Ruleset } from "../core/rulesets/ruleset.ts";
 import type { HostRefusal } from "../linux/refusal.ts";
+import type { BesideSource, OnEvents } from "../sources/beside-source.ts";
+import { openKernelDrops } from "../sources/kernel-drops.ts";
+import { openWire } from "../sources/wire.ts";
 import type { MechanismWish } from "../tracing/mechanism.ts";
 import { type DryRun, planDryRun } from "../tracing/plan-here.ts";
 import { checkHost } from "../tracing/preflight.ts";
@@ -47,6 +52,10 @@ export interface LiveOptions {
   readonly nflogGroups?: readonly number[];
   /** How packets are marked; default `auto`: by looking. */
   readonly mechanism?: MechanismWish;
+  /** Whether to capture the packets at the interfaces too. */
+  readonly wire?: boolean;
+  /** Whether to ask the kernel what it drops, in whatever layer. Takes seconds to begin. */
+  readonly drops?: boolean;
   /** Runs while the trace does, which ends a moment after it; null: nothing. */
   readonly during: (() => Promise<void>) | null;
   /** Ends the trace early, cleanly. */
@@ -96,6 +105,8 @@ export async function traceLive(
   const before = await readAllRules(options.netns);
   if (!before.ok) return refused(ofHost(before.error));
   const early = new EarlyEvents();
+  const besides = await openBesides(options, (batch) => early.take(batch));
+  if (!besides.ok) return refused(ofHost(besides.error));
   const started = await startTrace({
     selectors,
     rawRules,
@@ -106,7 +117,10 @@ export async function traceLive(
     nflogGroups: options.nflogGroups ?? [],
     onEvents: (batch) => early.take(batch),
   });
-  if (!started.ok) return refused(ofHost(started.error));
+  if (!started.ok) {
+    await endAll(besides.value);
+    return refused(ofHost(started.error));
+  }
   const trace = started.value;
   let listener: Listener | null = null;
   let end: Awaited<ReturnType<Trace["stop"]>>;
@@ -130,6 +144,7 @@ export async function traceLive(
     endedBy = await wait(options, listener, trace.broken);
   } finally {
     end = await trace.stop();
+    await endAll(besides.value);
   }
   const after = await readAllRules(options.netns);
   const notes = after.ok ? compareRules(before.value, after.value, options.netns) : [after.error.message];
@@ -145,6 +160,29 @@ export async function traceLive(
     endedBy,
     notes,
   });
+}
+
+/** The sources beside the trace that were asked for, each listening; or the first refusal, and none left running. */
+async function openBesides(
+  { filter, netns, wire, drops }: LiveOptions,
+  onEvents: OnEvents,
+): Promise<Result<readonly BesideSource[], HostRefusal>> {
+  const opening: Promise<Result<BesideSource, HostRefusal>>[] = [];
+  const everywhere = anywhereOnItsWay(filter);
+  if (wire)
+    for (const name of netns)
+      opening.push(openWire(name, everywhere === null ? "" : printFilter(everywhere), onEvents));
+  if (drops) opening.push(openKernelDrops(netns, onEvents));
+  const opened = await Promise.all(opening);
+  const sources = opened.flatMap((source) => (source.ok ? [source.value] : []));
+  const refusal = opened.find((source) => !source.ok);
+  if (refusal === undefined || refusal.ok) return ok(sources);
+  await endAll(sources);
+  return refusal;
+}
+
+async function endAll(sources: readonly BesideSource[]): Promise<void> {
+  await Promise.all(sources.map((source) => source.end()));
 }
 
 /** What `traceLive` would change on this host; nothing is changed. */

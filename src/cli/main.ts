@@ -96,6 +96,8 @@ program
       .choices(MECHANISMS)
       .default("auto"),
   )
+  .option("--wire", "capture the packets at the interfaces too: fragments, MACs, checksums (tcpdump)", false)
+  .option("--drops", "ask the kernel what it drops outside the rules, and why (bpftrace)", false)
   .addOption(formatOption())
   .option("--strict", "end with status 4 when the evidence has gaps", false)
   .option(

@@ -21,6 +21,8 @@ export interface TraceFlags {
   readonly conntrack: boolean;
   readonly nflog: readonly number[];
   readonly mechanism: MechanismWord;
+  readonly wire: boolean;
+  readonly drops: boolean;
   readonly format: Format;
   readonly strict: boolean;
   readonly dryRun: boolean;
@@ -51,6 +53,8 @@ export async function traceCommand(
       conntrack: flags.conntrack,
       nflogGroups: flags.nflog,
       mechanism: flags.mechanism,
+      wire: flags.wire,
+      drops: flags.drops,
       during:
         program === undefined ? null : async () => sayExit(program, await runUserCommand(program, args)),
       signal: stop.signal,

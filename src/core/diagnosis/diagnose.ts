@@ -1,4 +1,5 @@
 /** From a journey to what it means: its outcome and its findings, the gravest first. */
+import type { Besides } from "../journeys/besides.ts";
 import type { Journey } from "../journeys/journey.ts";
 import type { RuleBook } from "../rulesets/rule-book.ts";
 import type { Diagnose } from "./cause.ts";
@@ -21,6 +22,8 @@ export interface Explained {
   readonly findings: readonly Finding[];
   /** The first packet that came back; null where none was seen or none is to be expected. */
   readonly answer: Answer | null;
+  /** What a capture and the kernel's drops told of it, where they were asked. */
+  readonly besides: Besides;
 }
 
 const CAUSES: readonly Diagnose[] = [
@@ -64,13 +67,13 @@ export class Diagnosis {
     });
   }
 
-  explain(journey: Journey): Explained {
+  explain(journey: Journey, besides: Besides): Explained {
     const answer = this.#answers.get(journey.id) ?? null;
     const outcome = outcomeOf(journey, this.#chains, answer !== null);
-    const circumstances = { outcome, chains: this.#chains, mapping: this.#flows.mappingOf(journey) };
+    const circumstances = { outcome, chains: this.#chains, mapping: this.#flows.mappingOf(journey), besides };
     const findings = CAUSES.flatMap((cause) => cause(journey, circumstances));
     findings.sort((a, b) => GRAVITY[a.severity] - GRAVITY[b.severity]);
     this.#answers.delete(journey.id);
-    return { journey, outcome, findings, answer };
+    return { journey, outcome, findings, answer, besides };
   }
 }

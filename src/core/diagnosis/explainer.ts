@@ -7,6 +7,7 @@
 import { nanosBetween, type Time } from "../base/time.ts";
 import type { Event } from "../events/event.ts";
 import { assembleJourney } from "../journeys/assemble.ts";
+import { BesideMemory } from "../journeys/besides.ts";
 import type { Journey } from "../journeys/journey.ts";
 import { DEFAULT_LINKER_OPTIONS, Linker, type LinkerOptions } from "../journeys/linker.ts";
 import type { OpenJourney } from "../journeys/open-journey.ts";
@@ -37,6 +38,7 @@ export class Explainer {
   #held: Held[] = [];
   #book: RuleBook;
   readonly #flows = new FlowMemory();
+  readonly #besides = new BesideMemory();
   #diagnosis: Diagnosis | null = null;
 
   constructor(book: RuleBook, options: ExplainerOptions = DEFAULT_EXPLAINER_OPTIONS) {
@@ -53,6 +55,7 @@ export class Explainer {
   /** Adds an event; returns journeys that had to leave, usually none. */
   add(event: Event): readonly Explained[] {
     if (event.kind === "flow") this.#flows.learnFlow(event);
+    else if (event.kind === "wire" || event.kind === "drop") this.#besides.add(event);
     this.#linker.add(event);
     this.#collect();
     if (this.#held.length < this.#mostHeld) return NOTHING;
@@ -102,7 +105,7 @@ export class Explainer {
       else staying.push(held);
     }
     this.#held = staying;
-    return leaving.map((journey) => diagnosis.explain(journey));
+    return leaving.map((journey) => diagnosis.explain(journey, this.#besides.take(journey)));
   }
 }
 

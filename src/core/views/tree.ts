@@ -8,7 +8,9 @@ import type { Explained } from "../diagnosis/diagnose.ts";
 import type { Finding, Severity } from "../diagnosis/finding.ts";
 import type { Outcome } from "../diagnosis/outcome.ts";
 import { ruleText } from "../diagnosis/rule-words.ts";
+import type { Besides } from "../journeys/besides.ts";
 import type { Journey, Step } from "../journeys/journey.ts";
+import { dropWords, wireWords } from "./beside-words.ts";
 import { type Line, pad, type Span, type Style, span, widthOf, wrap } from "./styled.ts";
 import { changeWords, interfaceWords, outcomeWords, packetWords } from "./words.ts";
 
@@ -64,6 +66,7 @@ export function describeJourney(explained: Explained, options: TreeOptions): rea
     [],
     ...describeSteps(journey, options),
     ...describeLogs(journey, options),
+    ...describeBesides(explained.besides, options),
     ...describeOutcome(explained, options),
     ...describeFindings(explained, options),
     [],
@@ -271,6 +274,22 @@ function describeLogs({ logs }: Journey, { columns }: TreeOptions): readonly Lin
     span(at === 0 ? `${" ".repeat(INDENT)}${pad("logged", HOOK_COLUMNS)}` : " ".repeat(left), "dim"),
     span(text),
   ]);
+}
+
+/** What a capture and the kernel's drops told of the packet. */
+function describeBesides(besides: Besides, { columns }: TreeOptions): readonly Line[] {
+  const lines: Line[] = [];
+  const tell = (who: string, words: string) => {
+    const left = INDENT + HOOK_COLUMNS;
+    for (const [at, text] of wrap(words, columns - left).entries())
+      lines.push([
+        span(at === 0 ? `${" ".repeat(INDENT)}${pad(who, HOOK_COLUMNS)}` : " ".repeat(left), "dim"),
+        span(text, "note"),
+      ]);
+  };
+  if (besides.wire.length > 0) tell("wire", wireWords(besides.wire));
+  for (const drop of besides.drops) tell("kernel", dropWords(drop));
+  return lines;
 }
 
 function describeOutcome(explained: Explained, { columns, glyphs }: TreeOptions): readonly Line[] {
