@@ -14,7 +14,7 @@ export interface Counts {
 
 export interface RuleCounts {
   readonly counts: readonly Counts[];
-  /** Rules that somebody has deleted. */
+  /** Rules that somebody has deleted, or that could not be asked. */
   readonly problems: readonly HostRefusal[];
 }
 
@@ -24,7 +24,11 @@ export async function readRuleCounts(plan: Plan): Promise<RuleCounts> {
   const problems: HostRefusal[] = [];
   for (const { netns, program, rules } of tablesOf(plan)) {
     const listing = await runSuccessfully(program, ["-w", "-t", "raw", "-S", "-v"], { netns });
-    if (!listing.ok) continue;
+    if (!listing.ok) {
+      // A namespace that has gone took them with it.
+      if (listing.error.kind !== "missing-netns") problems.push(notCounted(listing.error));
+      continue;
+    }
     const lines = listing.value.split("\n").filter((line) => line.includes(ruleTag(plan.runId)));
     counts.push({
       netns,
@@ -61,6 +65,13 @@ function isMarking(line: string): boolean {
 /** `-A OUTPUT -p udp … -c 3 84` */
 function packets(lines: readonly string[]): number {
   return lines.reduce((sum, line) => sum + Number(/ -c (\d+) \d+/.exec(line)?.[1] ?? 0), 0);
+}
+
+function notCounted(error: HostRefusal): HostRefusal {
+  return {
+    ...error,
+    message: `how many packets the limit has kept from the trace is not known: ${error.message}`,
+  };
 }
 
 function deleted(netns: string | null, program: RuleProgram, count: number): HostRefusal {
