@@ -104,6 +104,9 @@ export interface FramePacket {
   readonly bytes: Uint8Array;
 }
 
+/** `nfpath trace --wire` and `--drops`. */
+export type Beside = "wire" | "drops";
+
 /** What is true of every packet that matches. */
 export interface Truth {
   /** In pcap-filter's words; tells the packet as it was first seen from all others of the trace. */
@@ -123,6 +126,8 @@ export interface Truth {
   readonly packets?: number;
   /** The link that it leaves by. */
   readonly out?: string;
+  /** What a trace must have beside netfilter's word to know this: what was on the wire, what the kernel freed and why. */
+  readonly needs?: Beside;
 }
 
 export type Proof =
@@ -144,6 +149,11 @@ export type Proof =
 
 export function variantsOf(scenario: Scenario): readonly Variant[] {
   return VARIANTS.filter((variant) => scenario.rules[variant] !== undefined);
+}
+
+/** Whether some truth of it cannot be known without. */
+export function needs({ truths }: Scenario, beside: Beside): boolean {
+  return truths.some((truth) => truth.needs === beside);
 }
 
 export function forVariant<Value extends string | readonly string[]>(
