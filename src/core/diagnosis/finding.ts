@@ -5,6 +5,7 @@ export const CAUSE_CODES = [
   "rule-drop",
   "rule-reject",
   "policy-drop",
+  "forwarding-off",
   "dnat",
   "snat",
   "nat-from-conntrack",
