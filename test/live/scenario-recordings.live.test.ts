@@ -33,7 +33,7 @@ describe.skipIf(lacks !== null)(`recorded${lacks === null ? "" : ` (skipped: ${l
       const explained = await explainCollection(path);
       const ofHost = { ...scenario, truths: scenario.truths.filter((truth) => truth.host === host) };
       expect(
-        compare(ofHost, variant, explained, { netns: null, besides: [] }).wrong,
+        compare(ofHost, variant, explained, { netns: null, besides: [], isCollection: true }).wrong,
         treeOf(explained),
       ).toEqual([]);
     }

@@ -128,6 +128,8 @@ export interface Truth {
   readonly out?: string;
   /** What a trace must have beside netfilter's word to know this: what was on the wire, what the kernel freed and why. */
   readonly needs?: Beside;
+  /** Why the printed script's collection cannot show it, where it cannot. */
+  readonly notCollected?: string;
 }
 
 export type Proof =

@@ -27,13 +27,15 @@ export interface Witness {
   readonly netns: Readonly<Record<string, string>> | null;
   /** What was heard beside netfilter's word. */
   readonly besides: readonly Beside[];
+  /** What the printed script has collected, and not a live trace. */
+  readonly isCollection?: boolean;
 }
 
 export function compare(
   scenario: Scenario,
   variant: Variant,
   explained: readonly Explained[],
-  { netns, besides }: Witness,
+  { netns, besides, isCollection = false }: Witness,
 ): Comparison {
   const unseen: string[] = [];
   const wrong: string[] = [];
@@ -44,6 +46,10 @@ export function compare(
     awaited.push(...needed.filter((code) => !isKnown(code)));
     if (truth.needs !== undefined && !besides.includes(truth.needs)) {
       unseen.push(`${truth.packet} (needs ${truth.needs})`);
+      continue;
+    }
+    if (isCollection && truth.notCollected !== undefined) {
+      unseen.push(`${truth.packet} (${truth.notCollected})`);
       continue;
     }
     const filter = filterOf(truth);
