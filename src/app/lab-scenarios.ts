@@ -10,8 +10,9 @@ import type { Witness } from "../lab/scenarios/verdict.ts";
 import { findProgram } from "../linux/programs.ts";
 import type { HostRefusal } from "../linux/refusal.ts";
 import type { OnExplained } from "./explain.ts";
+import { ofHost } from "./host-refusal.ts";
 import { type Refusal, refusal } from "./refusal.ts";
-import { type LiveReport, ofHost, traceLive } from "./trace.ts";
+import { type LiveReport, traceLive } from "./trace.ts";
 
 export interface ScenarioRun {
   readonly live: LiveReport;

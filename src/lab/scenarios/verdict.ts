@@ -103,9 +103,9 @@ function compareOne(
 
 /** In the terms that a truth's place is in: of the rule that ended it, or of the last hook that it is known to have passed. */
 function endOf(journey: Journey, place: string): string {
-  if (journey.steps.length === 0) return "never";
   if (place.startsWith("after "))
     return `after ${journey.steps.findLast(({ hook }) => hook !== null)?.hook ?? "?"}`;
+  if (journey.steps.length === 0) return "never";
   const last = journey.steps.findLast((step) => !step.isOwn);
   return last === undefined ? "no rule" : stepPlace(last);
 }

@@ -101,7 +101,7 @@ export const ARRIVAL: readonly Scenario[] = [
       packet({ src: CLIENT, dst: ROUTER }, udp({ sport: 40_000, dport: 5001, hasBadChecksum: true })),
     ),
     trace: OF_IT,
-    truths: lost("bad-checksum", "dropped", "after input", "drops"),
+    truths: lost("bad-checksum", "dropped", "after input", "wire"),
     proofs: [
       { kind: "counter", host: "router", name: "UdpInCsumErrors", is: 1 },
       { kind: "received", host: "router", port: 5001, times: 0 },
@@ -150,6 +150,7 @@ export const ARRIVAL: readonly Scenario[] = [
         outcome: "rejected",
         cause: "fragment-missing",
         place: "after prerouting",
+        notCollected: "nft's text does not tell that it is a fragment",
       },
     ],
     proofs: [
