@@ -29,6 +29,8 @@ export const LEFT_OUT = {
     "what is random there is the moment; ways-to-die has each undo at a moment of its own",
   "test/live/routing.live.test.ts":
     "hundreds of packets whose way is computed: emulation would take longer than with all others together",
+  "test/live/scenario-recordings.live.test.ts":
+    "as the scenarios themselves, and the printed script runs in test/live/trace-script.live.test.ts",
   "test/live/scenarios.live.test.ts":
     "a lab for each of dozens of scenarios: emulation would take longer than with all others together; --tests runs it",
   "test/live/rulesets.live.test.ts":
