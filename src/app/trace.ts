@@ -12,6 +12,7 @@ import { Explainer } from "../core/diagnosis/explainer.ts";
 import type { Event, GapEvent, UnparsedEvent } from "../core/events/event.ts";
 import type { Filter } from "../core/filters/filter.ts";
 import { toNftRules } from "../core/filters/nft.ts";
+import { matchesFilter } from "../core/filters/predicate.ts";
 import { isMarkedByOthersOnly } from "../core/journeys/marked-by.ts";
 import { ownTableName } from "../core/plans/own-table.ts";
 import type { Selectors } from "../core/plans/trace-plan.ts";
@@ -87,7 +88,8 @@ export async function traceLive(
   if (!host.ok) return refused(ofHost(host.error));
   const before = await readAllRules(options.netns);
   if (!before.ok) return refused(ofHost(before.error));
-  const listener = new Listener(new RuleBook(before.value.flatMap((now) => now.rulesets)), onExplained);
+  const book = new RuleBook(before.value.flatMap((now) => now.rulesets));
+  const listener = new Listener(book, options.filter, onExplained);
   const started = await startTrace({
     selectors: selectors.value,
     netns: options.netns,
@@ -150,10 +152,11 @@ class Listener {
   /** Journeys are shown one after the other, however slow the reader is. */
   #showing: Promise<void> = Promise.resolve();
 
-  constructor(book: RuleBook, onExplained: OnExplained) {
+  constructor(book: RuleBook, filter: Filter | null, onExplained: OnExplained) {
     this.#explainer = new Explainer(book, {
       linker: { idleNanos: IDLE_NANOS, idleEvents: 1_000_000 },
       mostHeld: 50_000,
+      takes: (sighting) => (filter === null ? true : matchesFilter(filter, sighting)),
     });
     this.#onExplained = onExplained;
   }

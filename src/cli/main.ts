@@ -45,6 +45,10 @@ function formatOption(): Option {
   return new Option("--format <format>", "how to print").choices(FORMATS).default("tree");
 }
 
+const FLOWS = "show connections: both ways side by side, with NAT, times and what was sent again";
+const SUMMARY = "show a summary that fits a screen (default above 50 journeys)";
+const NO_SUMMARY = "show each journey, however many";
+
 program
   .command("explain")
   .description("explain packets from logs, traces and rulesets, in any mix and order")
@@ -56,6 +60,10 @@ program
   .option("--rules <file>", "a file that is rules, whatever it looks like (repeatable)", collect, [])
   .option("--only <outcomes>", "show only these outcomes: dropped, rejected, vanished, …")
   .option("--filter <expression>", "show only packets that match, in pcap-filter's words")
+  .option("--journey <id>", "show only the journey with this number (repeatable)", collect, [])
+  .option("--flows", FLOWS, false)
+  .option("--summary", SUMMARY)
+  .option("--no-summary", NO_SUMMARY)
   .option(
     "--follow <file>",
     "a log that is still written to, /dev/kmsg, or - : explain packets as they finish; other files are rules",
@@ -88,6 +96,9 @@ program
   .option("--conntrack", "hear of connections too, so that translations are told exactly", false)
   .option("--nflog <group>", "show what NFLOG and log rules send to this group (repeatable)", nflogGroups, [])
   .addOption(formatOption())
+  .option("--flows", FLOWS, false)
+  .option("--summary", SUMMARY)
+  .option("--no-summary", NO_SUMMARY)
   .option("--strict", "end with status 4 when the evidence has gaps", false)
   .option(
     "--dry-run",

@@ -11,13 +11,15 @@ import type { Journey } from "../journeys/journey.ts";
 import { DEFAULT_LINKER_OPTIONS, Linker, type LinkerOptions } from "../journeys/linker.ts";
 import type { OpenJourney } from "../journeys/open-journey.ts";
 import type { RuleBook } from "../rulesets/rule-book.ts";
-import { Diagnosis, type Explained } from "./diagnose.ts";
+import { Diagnosis, type Explained, type Takes } from "./diagnose.ts";
 import { FlowMemory } from "./flows.ts";
 
 export interface ExplainerOptions {
   readonly linker: LinkerOptions;
   /** Finished journeys to hold back before the oldest are let go. */
   readonly mostHeld: number;
+  /** Which packets the trace took, where that is known: so it is known whether an answer would have been seen. */
+  readonly takes?: Takes;
 }
 
 export const DEFAULT_EXPLAINER_OPTIONS: ExplainerOptions = {
@@ -34,15 +36,18 @@ interface Held {
 export class Explainer {
   readonly #linker: Linker;
   readonly #mostHeld: number;
+  readonly #takes: Takes | undefined;
   #held: Held[] = [];
   #book: RuleBook;
   readonly #flows = new FlowMemory();
   #diagnosis: Diagnosis | null = null;
+  #latest: Time | null = null;
 
   constructor(book: RuleBook, options: ExplainerOptions = DEFAULT_EXPLAINER_OPTIONS) {
     this.#book = book;
     this.#linker = new Linker(book, options.linker);
     this.#mostHeld = options.mostHeld;
+    this.#takes = options.takes;
   }
 
   /** Rules that became known after the events began: used for every journey not yet assembled. */
@@ -53,6 +58,8 @@ export class Explainer {
   /** Adds an event; returns journeys that had to leave, usually none. */
   add(event: Event): readonly Explained[] {
     if (event.kind === "flow") this.#flows.learnFlow(event);
+    if (event.kind === "gap") this.#flows.silences.learnGap(event);
+    if (event.time !== null) this.#latest = event.time;
     this.#linker.add(event);
     this.#collect();
     if (this.#held.length < this.#mostHeld) return NOTHING;
@@ -65,6 +72,7 @@ export class Explainer {
    */
   settle(now: Time, idleNanos: number): readonly Explained[] {
     this.#linker.expire(now);
+    this.#latest = now;
     this.#collect();
     return this.#release(({ open }) => (nanosBetween(open.lastTime, now) ?? idleNanos) >= idleNanos);
   }
@@ -88,7 +96,7 @@ export class Explainer {
   /** Lets go what may leave, the oldest first, at most `most`; every journey at hand is learned from before. */
   #release(mayLeave: (held: Held) => boolean, most = Number.POSITIVE_INFINITY): readonly Explained[] {
     if (this.#held.length === 0) return NOTHING;
-    this.#diagnosis ??= new Diagnosis(this.#book, this.#flows);
+    this.#diagnosis ??= new Diagnosis(this.#book, this.#flows, this.#takes);
     const diagnosis = this.#diagnosis;
     this.#held.sort((a, b) => a.open.number - b.open.number);
     const leaving: Journey[] = [];
@@ -102,7 +110,7 @@ export class Explainer {
       else staying.push(held);
     }
     this.#held = staying;
-    return leaving.map((journey) => diagnosis.explain(journey));
+    return leaving.map((journey) => diagnosis.explain(journey, this.#latest));
   }
 }
 

@@ -8,6 +8,8 @@ export type CauseCode =
   | "snat"
   | "nat-from-conntrack"
   | "defragmented"
+  | "no-reply"
+  | "asymmetric-reply"
   | "rules-missing"
   | "rules-changed"
   | "gap"
