@@ -1,5 +1,7 @@
 /** What nfpath concludes about a packet. Each cause has a stable code and one file beside this one. */
 
+import type { RuleOrigin } from "../rulesets/origin/origin.ts";
+
 export type CauseCode =
   | "rule-drop"
   | "rule-reject"
@@ -30,4 +32,6 @@ export interface Finding {
   /** Indexes into the journey's steps. Never empty, except for a finding about evidence that is absent. */
   readonly evidence: readonly number[];
   readonly wouldBeWrongIf: string;
+  /** Who wrote the rule that it speaks of; null or absent where nobody can tell. */
+  readonly origin?: RuleOrigin | null;
 }

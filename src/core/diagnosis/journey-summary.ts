@@ -12,6 +12,7 @@ import type { CauseCode } from "./finding.ts";
 import { endpoint } from "./flows.ts";
 import type { OutcomeVerdict } from "./outcome.ts";
 import { chainName, ruleName, ruleText } from "./rule-words.ts";
+import { originOfStep } from "./step-origin.ts";
 
 export interface OutcomeCount {
   readonly verdict: OutcomeVerdict;
@@ -27,6 +28,8 @@ export interface EnderCount {
   readonly name: string;
   readonly netns: string | null;
   readonly text: string | null;
+  /** `ufw`, `Docker`; null where nobody can tell. */
+  readonly manager: string | null;
   readonly verdict: "dropped" | "rejected";
   readonly count: number;
   readonly example: string;
@@ -138,6 +141,7 @@ export class SummaryCounter {
       name,
       netns: journey.netns,
       text: step.kind === "rule" ? ruleText(step) : null,
+      manager: originOfStep(step)?.manager ?? null,
       verdict,
       packet: destination(journey),
     }));

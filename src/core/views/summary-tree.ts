@@ -94,7 +94,8 @@ function enders(summary: JourneySummary, columns: number): readonly Line[] {
 
 function enderWords(ender: EnderCount, names: number, columns: number): string {
   const where = ender.netns === null ? "" : ` in ${ender.netns}`;
-  const name = pad(`${ender.name}${where}`, names);
+  const whose = ender.manager === null ? "" : ` (${ender.manager})`;
+  const name = pad(`${ender.name}${where}${whose}`, names);
   const rest = ender.text ?? `first ${ender.packet}`;
   const room = columns - INDENT - LABEL_COLUMNS - COUNT_COLUMNS - widthOf(name) - 4;
   return room < 12 ? name : `${name}  ${rest}`;

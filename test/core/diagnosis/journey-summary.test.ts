@@ -57,6 +57,7 @@ test("the worst summary fits 80 × 24, whatever it counts", async () => {
       name: `filter:A-RATHER-LONG-CHAIN-NAME rule ${at}`,
       netns: "a-rather-long-name",
       text: '-s 192.0.2.0/24 -i eth0 -p tcp -m tcp --dport 80 -m comment --comment "a long one" -j DROP',
+      manager: at % 2 === 0 ? "Docker" : null,
       verdict: "dropped",
       count,
       example: "1",

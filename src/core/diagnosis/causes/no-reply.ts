@@ -44,7 +44,8 @@ function gotThrough({ verdict }: Outcome): boolean {
 }
 
 function times(count: number): string {
-  return count === 1 ? "once" : `${count} times`;
+  if (count === 1) return "once";
+  return count === 2 ? "twice" : `${count} times`;
 }
 
 function why(takesAnswer: boolean | null, others: number, protocol: string | null): string {
