@@ -7,12 +7,14 @@ import { ok, type Result, refused } from "../core/base/result.ts";
 import type { OutcomeVerdict } from "../core/diagnosis/outcome.ts";
 import type { Filter } from "../core/filters/filter.ts";
 import { parseFilter } from "../core/filters/parse.ts";
+import type { RuleBook } from "../core/rulesets/rule-book.ts";
 import type { Format } from "./choices.ts";
 import { type Choice, isChosen, OUTCOMES } from "./choose.ts";
 import { Output } from "./output.ts";
 import { presenterFor, type ViewFlags, viewFor } from "./present.ts";
 import { say, sayRefusal } from "./say.ts";
 import { summaryLines, summaryObject, Tally } from "./summary.ts";
+import { whyNotPresenter } from "./why-not.ts";
 
 export interface ExplainFlags extends ViewFlags {
   readonly rules: readonly string[];
@@ -36,7 +38,8 @@ export async function explainCommand(words: readonly string[], flags: ExplainFla
   const ruleInputs = openInputs(flags.rules);
   if (!ruleInputs.ok) return fail(ruleInputs.error);
   const output = new Output(process.stdout);
-  const printer = presenterFor(view.value, flags.format, output, false);
+  const why = flags.whyNot === undefined ? null : whyNotPresenter(flags.whyNot, flags.format, output);
+  const printer = why ?? presenterFor(view.value, flags.format, output, false);
   const tally = new Tally();
   let hasBegun = false;
   for (const note of inputs.value.notes) say(`note: ${note}`);
@@ -45,6 +48,10 @@ export async function explainCommand(words: readonly string[], flags: ExplainFla
     ruleInputs: [...ruleInputs.value, ...inputs.value.ruleInputs],
     captures: inputs.value.captures,
     year: flags.year ?? null,
+    onRules: (book: RuleBook) => {
+      why?.useRules(book);
+      return why?.problem() ?? null;
+    },
   };
   const done = await explain(options, async (explained) => {
     const shows = isChosen(explained, choice);
@@ -55,6 +62,8 @@ export async function explainCommand(words: readonly string[], flags: ExplainFla
     await printer.journey(explained);
   });
   if (!done.ok) return fail(done.error);
+  const problem = why?.problem() ?? null;
+  if (problem !== null) return fail(problem);
   if (!hasBegun) await printer.begin();
   await printer.end(summaryObject(tally, done.value));
   if (output.isClosed) return 0;

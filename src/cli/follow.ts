@@ -18,6 +18,10 @@ export async function followCommand(
   words: readonly string[],
   flags: ExplainFlags,
 ): Promise<ExitStatus> {
+  if (flags.whyNot !== undefined) {
+    const hint = "explain the log with --why-not once it is written, without --follow";
+    return fail(refusal(2, "--why-not does not follow a log", hint));
+  }
   const view = viewFor(flags, flags.format, true);
   if (!view.ok) return fail(view.error);
   const filter = readFilter(flags.filter ?? words.filter((word) => !existsSync(word)).join(" "));

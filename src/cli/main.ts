@@ -61,6 +61,10 @@ program
   .option("--only <outcomes>", "show only these outcomes: dropped, rejected, vanished, …")
   .option("--filter <expression>", "show only packets that match, in pcap-filter's words")
   .option("--journey <id>", "show only the journey with this number (repeatable)", collect, [])
+  .option(
+    "--why-not <rule>",
+    'say which condition of this rule failed: filter:FORWARD:4, "inet fw forward handle 7", or its words',
+  )
   .option("--flows", FLOWS, false)
   .option("--summary", SUMMARY)
   .option("--no-summary", NO_SUMMARY)

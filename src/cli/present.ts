@@ -24,6 +24,7 @@ export interface ViewFlags {
   readonly flows: boolean;
   /** Undefined: as many as there are decide. */
   readonly summary?: boolean;
+  readonly whyNot?: string;
 }
 
 export type View = "journeys" | "flows" | "summary" | "journeys-or-summary";
@@ -35,6 +36,8 @@ export const MOST_SHOWN = 50;
 export function viewFor(flags: ViewFlags, format: Format, isEndless: boolean): Result<View, Refusal> {
   if (flags.flows && flags.summary === true)
     return refused(refusal(2, "--flows and --summary are two views", "choose one of them"));
+  if (flags.whyNot !== undefined && (flags.flows || flags.summary === true))
+    return refused(refusal(2, "--why-not is a view of its own", "leave --flows and --summary out"));
   if (flags.flows) return ok("flows");
   if (flags.summary === true) return ok("summary");
   if (flags.summary === false || format !== "tree" || isEndless) return ok("journeys");

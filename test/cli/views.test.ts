@@ -81,3 +81,32 @@ test("two views at once are refused, and a journey that is not there is told", a
   const none = await nfpath(["explain", "--journey", "77", few]);
   expect(none.stderr).toContain("there are 6, numbered from 1");
 });
+
+describe("--why-not", () => {
+  const example = ["examples/docker-udp/trace.log", "examples/docker-udp/iptables-save.txt"];
+
+  test("says which condition of a rule failed, in each format", async () => {
+    const words = ["explain", "--journey", "1", "--why-not", "nat:DOCKER:30"];
+    const tree = await nfpath([...words, ...example]);
+    expect(tree.stdout).toContain("it was asked at PREROUTING and did not match");
+    expect(tree.stdout).toContain("✘ -m udp --dport 10371  it goes to port 10370");
+    const line = await nfpath([...words, "--format", "jsonl", ...example]);
+    expect(JSON.parse(line.stdout)).toMatchObject({
+      schema: "nfpath/why-not@1",
+      fate: "tested",
+      holds: "failed",
+    });
+    const whole = await nfpath([...words, "--format", "json", ...example]);
+    expect(JSON.parse(whole.stdout).whyNot).toHaveLength(1);
+    const markdown = await nfpath([...words, "--format", "md", ...example]);
+    expect(markdown.stdout).toContain("- failed: `-m udp --dport 10371`, it goes to port 10370");
+  });
+
+  test.each([
+    [["--why-not", "filter:FORWARD:44"], "has 5 rules in the listing"],
+    [["--why-not", "filter:FORWARD:1", "--flows"], "leave --flows and --summary out"],
+  ])("%j is refused with what to do", async (words, reason) => {
+    const { status, stderr } = await nfpath(["explain", ...words, ...example]);
+    expect([status, stderr]).toEqual([2, expect.stringContaining(reason)]);
+  });
+});
