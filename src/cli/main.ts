@@ -5,6 +5,7 @@ import { Argument, Command, CommanderError, InvalidArgumentError, Option } from 
 import type { ExitStatus } from "../app/refusal.ts";
 import {
   CANARY_PLACES,
+  DIFF_FORMATS,
   DOCTOR_FORMATS,
   FORMATS,
   HOOK_FAMILIES,
@@ -131,6 +132,25 @@ What it changes on the host, and takes back however it ends:
     }
     const { traceCommand } = await import("./trace.ts");
     status = await traceCommand(words, userCommand, flags);
+  });
+
+program
+  .command("diff")
+  .description("where the ways of two packets part, or what ended otherwise in two recordings, on one screen")
+  .argument("<a>", "a recording, or one of its journeys: before.log, before.log#3")
+  .argument("<b>", "the other one")
+  .argument("[file...]", "inputs for both: rules, conntrack's listings")
+  .option(
+    "--rules <file>",
+    "a file that is rules, whatever it looks like, for both (repeatable)",
+    collect,
+    [],
+  )
+  .option("--year <year>", "the year of a log that does not tell it", wholeNumber)
+  .addOption(new Option("--format <format>", "how to print").choices(DIFF_FORMATS).default("tree"))
+  .action(async (a, b, shared, flags) => {
+    const { diffCommand } = await import("./diff.ts");
+    status = await diffCommand(a, b, shared, flags);
   });
 
 program

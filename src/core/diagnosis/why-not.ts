@@ -10,6 +10,7 @@ import { type Hook, hookOfBuiltInChain } from "../netfilter/hook.ts";
 import type { Holds, MatchAnswer } from "../rulesets/match/answer.ts";
 import { evaluateRule } from "../rulesets/match/evaluate-match.ts";
 import type { TargetRule } from "../rulesets/rule-target.ts";
+import type { Rule, Table } from "../rulesets/ruleset.ts";
 import type { Explained } from "./diagnose.ts";
 import { ruleName } from "./rule-words.ts";
 
@@ -203,7 +204,7 @@ function passes(hooks: readonly Hook[], hook: Hook | null): boolean {
   return hook === "postrouting" && !hooks.includes("input");
 }
 
-interface Evaluated {
+export interface Evaluated {
   readonly holds: Holds | null;
   readonly answers: readonly MatchAnswer[];
 }
@@ -211,16 +212,28 @@ interface Evaluated {
 const NOTHING: Evaluated = { holds: null, answers: [] };
 
 function conditions(target: TargetRule, journey: Journey, at: Step | undefined): Evaluated {
+  const hook = at?.hook ?? target.chain.base?.hook ?? hookOfBuiltInChain(target.chain.name);
+  return holdAgainst(target.rule, target.table, journey, at, hook);
+}
+
+/** A rule's conditions against a packet as it was at a step; without one, as it first was. */
+export function holdAgainst(
+  rule: Rule,
+  table: Table | null,
+  journey: Journey,
+  at: Step | undefined,
+  hook: Hook | null = at?.hook ?? null,
+): Evaluated {
   const sighting = at?.sighting ?? nearest(journey, at) ?? journey.first;
-  if (sighting === null || target.rule.matches.length === 0) return NOTHING;
+  if (sighting === null || rule.matches.length === 0) return NOTHING;
   const unsaid = at?.event.tracer === "nft" ? null : 0;
-  return evaluateRule(target.rule.matches, {
+  return evaluateRule(rule.matches, {
     sighting,
-    hook: at?.hook ?? target.chain.base?.hook ?? hookOfBuiltInChain(target.chain.name),
+    hook,
     mark: sighting.mark ?? at?.event.mark ?? unsaid,
     conntrack: journey.conntrack,
     states: statesOf(journey),
-    table: target.table,
+    table,
     portNumber: (name) => serviceNamed(name)?.port ?? null,
   });
 }

@@ -99,7 +99,8 @@ function describePackets(flow: Flow, columns: number, glyphs: Glyphs): readonly 
 function sinceBefore(before: FlowPacket | null, now: FlowPacket): string {
   if (before === null) return "0";
   const nanos = nanosBetween(before.time, now.time);
-  return nanos === null ? "" : `${nanos < 0 ? "" : "+"}${formatNanos(nanos)}`;
+  // Events of one read from the kernel share their time of arrival.
+  return nanos === null || nanos === 0 ? "" : `${nanos < 0 ? "" : "+"}${formatNanos(nanos)}`;
 }
 
 /** What tells this packet from the others of its connection. */
@@ -132,9 +133,12 @@ interface Reason {
 /** Each reason once, with the packets that it holds for; of silences the last, which waited longest with all of them. */
 function describeReasons(flow: Flow, options: TreeOptions): readonly Line[] {
   const reasons = new Map<string, Reason>();
+  // What was dropped further on, in another namespace perhaps, needs no other reason for silence.
+  const isExplained =
+    flow.back > 0 || flow.packets.some(({ outcome }) => /^(dropped|rejected)$/.test(outcome.verdict));
   for (const packet of flow.packets) {
     for (const finding of packet.findings) {
-      if (finding.cause === "no-reply" && flow.back > 0) continue;
+      if (finding.cause === "no-reply" && isExplained) continue;
       const key = finding.cause === "no-reply" ? finding.cause : `${finding.cause} ${finding.what}`;
       const known = reasons.get(key);
       if (known === undefined) reasons.set(key, { finding, journeys: [packet.journey] });
