@@ -47,6 +47,7 @@ export async function explainCommand(words: readonly string[], flags: ExplainFla
     inputs: inputs.value.inputs,
     ruleInputs: [...ruleInputs.value, ...inputs.value.ruleInputs],
     captures: inputs.value.captures,
+    factInputs: inputs.value.factInputs,
     year: flags.year ?? null,
     onRules: (book: RuleBook) => {
       why?.useRules(book);

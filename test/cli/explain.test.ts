@@ -154,6 +154,14 @@ describe("inputs", () => {
     expect(stdout).toContain("--dport 53 -j DROP");
   });
 
+  test("--rules that holds no rule says so, whatever else is given", async () => {
+    const { status, stderr } = await nfpath(["explain", TRACE, "--rules", file("trace.log", DROPPED)]);
+    expect(status).toBe(2);
+    expect(stderr).toMatch(
+      /trace\.log: given as rules, and none are in it; give the output of iptables-save/,
+    );
+  });
+
   test("--year completes the dates of a log that has none", async () => {
     const log = file("syslog", DROPPED.replace(/^\[/gm, "Mar  2 10:00:00 host kernel: ["));
     const { stdout } = await nfpath(["explain", "--format", "jsonl", "--year", "2021", log]);

@@ -1,23 +1,20 @@
 /** From a journey to what it means: its outcome and its findings, the gravest first. */
 import type { Time } from "../base/time.ts";
 import type { Sighting } from "../events/event.ts";
+import type { HostSnapshot } from "../hosts/host.ts";
+import { type HostBook, NO_HOSTS } from "../hosts/host-book.ts";
+import type { Besides } from "../journeys/besides.ts";
 import type { Journey } from "../journeys/journey.ts";
 import type { RuleBook } from "../rulesets/rule-book.ts";
-import type { Diagnose } from "./cause.ts";
-import { asymmetricReply } from "./causes/asymmetric-reply.ts";
-import { defragmented } from "./causes/defragmented.ts";
-import { gap, notEnoughEvidence, rulesMissing } from "./causes/evidence.ts";
-import { dnat, natFromConntrack, snat } from "./causes/nat.ts";
-import { noReply } from "./causes/no-reply.ts";
-import { policyDrop } from "./causes/policy-drop.ts";
-import { ruleDrop } from "./causes/rule-drop.ts";
-import { ruleReject } from "./causes/rule-reject.ts";
-import { rulesChanged } from "./causes/rules-changed.ts";
+import { CAUSES, DEATHS } from "./causes.ts";
+import { deathOf } from "./death.ts";
 import { answerExpected } from "./expected-answer.ts";
 import type { Finding, Severity } from "./finding.ts";
 import type { Answer, FlowMemory, Mapping } from "./flows.ts";
 import { KnownChains } from "./known-chains.ts";
+import { isUnanswered, nextHopOf } from "./next-hop.ts";
 import { type Outcome, outcomeOf } from "./outcome.ts";
+import { type RoutingNote, routingOf } from "./routing.ts";
 
 /** A journey with what it means: what every view shows. */
 export interface Explained {
@@ -28,26 +25,19 @@ export interface Explained {
   readonly answer: Answer | null;
   /** The translation of its connection that conntrack or another packet showed; null where none did. */
   readonly mapping: Mapping | null;
+  /** What a capture and the kernel's drops told of it, where they were asked. */
+  readonly besides: Besides;
+  /** What the routes of a snapshot say about it; empty where there is none. */
+  readonly routing: readonly RoutingNote[];
 }
 
 /** Whether the trace takes a packet; null where its headers do not tell. */
 export type Takes = (sighting: Sighting) => boolean | null;
 
-const CAUSES: readonly Diagnose[] = [
-  ruleDrop,
-  policyDrop,
-  ruleReject,
-  notEnoughEvidence,
-  noReply,
-  asymmetricReply,
-  defragmented,
-  dnat,
-  snat,
-  natFromConntrack,
-  gap,
-  rulesMissing,
-  rulesChanged,
-];
+/** Three requests, a second apart, as the kernel is set by default, and a moment. */
+const NEIGHBOUR_PATIENCE_NANOS = 3.5e9;
+
+const NAT_HOOKS = ["prerouting", "input", "output", "postrouting"] as const;
 
 const GRAVITY: Readonly<Record<Severity, number>> = { error: 0, warning: 1, info: 2 };
 
@@ -58,6 +48,7 @@ const GRAVITY: Readonly<Record<Severity, number>> = { error: 0, warning: 1, info
 export class Diagnosis {
   readonly #chains: KnownChains;
   readonly #flows: FlowMemory;
+  #hosts: HostBook;
   /** For each journey that was learned and not yet explained, its answer as far as one came. */
   readonly #answers = new Map<string, Answer | null>();
   /** The requests that journeys not yet explained are the first answers to. */
@@ -68,10 +59,16 @@ export class Diagnosis {
    * @param flows what is known of connections; it learns from every journey, and may learn from conntrack meanwhile
    * @param takes which packets the trace took
    */
-  constructor(book: RuleBook, flows: FlowMemory, takes: Takes = () => null) {
+  constructor(book: RuleBook, flows: FlowMemory, hosts: HostBook = NO_HOSTS, takes: Takes = () => null) {
     this.#chains = new KnownChains(book);
     this.#flows = flows;
+    this.#hosts = hosts;
     this.#takes = takes;
+  }
+
+  /** Snapshots that became known later: used for every journey not yet explained. */
+  useHosts(hosts: HostBook): void {
+    this.#hosts = hosts;
   }
 
   learn(journey: Journey): void {
@@ -84,24 +81,51 @@ export class Diagnosis {
     if (request !== null) this.#requests.set(journey.id, request);
   }
 
+  /**
+   * Nanoseconds to wait for a death that comes late: a packet has passed its last hook, and the kernel does not know yet
+   * whether somebody answers for its next hop.
+   */
+  patienceWith(journey: Journey): number {
+    if ((this.#answers.get(journey.id) ?? null) !== null) return 0;
+    const hook = journey.steps.findLast((step) => step.hook !== null)?.hook;
+    if (hook !== "postrouting" && hook !== "output" && hook !== "forward") return 0;
+    const host = this.#hosts.at(journey.netns);
+    return isUnanswered(nextHopOf(this.#routingOf(journey, host)), host) ? NEIGHBOUR_PATIENCE_NANOS : 0;
+  }
+
+  #routingOf(journey: Journey, host: HostSnapshot | null): readonly RoutingNote[] {
+    const hasNat = NAT_HOOKS.some((hook) => this.#chains.hasNat(hook, journey.netns, journey.family));
+    return routingOf(journey, host, hasNat);
+  }
+
   /** @param latest when something was last heard of any packet: how long an answer has had to come */
-  explain(journey: Journey, latest: Time | null): Explained {
+  explain(journey: Journey, besides: Besides, latest: Time | null): Explained {
     const answer = this.#answers.get(journey.id) ?? null;
     const outcome = outcomeOf(journey, this.#chains, answer !== null);
+    const host = this.#hosts.at(journey.netns);
+    const routing = this.#routingOf(journey, host);
     const mapping = this.#flows.mappingOf(journey);
     const expected = answerExpected(journey);
-    const circumstances = {
+    const seen = {
       outcome,
+      isAnswered: answer !== null,
       chains: this.#chains,
       mapping,
       request: this.#requests.get(journey.id) ?? null,
       silence: answer === null ? this.#flows.silences.of(journey, latest) : null,
       takesAnswer: expected === null ? null : this.#takes(expected),
+      besides,
+      host,
+      routing,
+      hostAtEnd: this.#hosts.lastAt(journey.netns),
     };
+    const death = deathOf(journey, seen, DEATHS);
+    const circumstances = death === null ? seen : { ...seen, outcome: death.outcome };
     const findings = CAUSES.flatMap((cause) => cause(journey, circumstances));
+    if (death !== null) findings.unshift(death.finding);
     findings.sort((a, b) => GRAVITY[a.severity] - GRAVITY[b.severity]);
     this.#answers.delete(journey.id);
     this.#requests.delete(journey.id);
-    return { journey, outcome, findings, answer, mapping };
+    return { journey, outcome: circumstances.outcome, findings, answer, mapping, besides, routing };
   }
 }

@@ -6,7 +6,9 @@
  */
 import { nanosBetween, type Time } from "../base/time.ts";
 import type { Event } from "../events/event.ts";
+import { type HostBook, NO_HOSTS } from "../hosts/host-book.ts";
 import { assembleJourney } from "../journeys/assemble.ts";
+import { BesideMemory } from "../journeys/besides.ts";
 import type { Journey } from "../journeys/journey.ts";
 import { DEFAULT_LINKER_OPTIONS, Linker, type LinkerOptions } from "../journeys/linker.ts";
 import type { OpenJourney } from "../journeys/open-journey.ts";
@@ -39,12 +41,20 @@ export class Explainer {
   readonly #takes: Takes | undefined;
   #held: Held[] = [];
   #book: RuleBook;
+  #hosts: HostBook;
   readonly #flows = new FlowMemory();
+  readonly #besides = new BesideMemory();
   #diagnosis: Diagnosis | null = null;
   #latest: Time | null = null;
 
-  constructor(book: RuleBook, options: ExplainerOptions = DEFAULT_EXPLAINER_OPTIONS) {
+  /** @param hosts what the hosts were like; may come later, by `useHosts` */
+  constructor(
+    book: RuleBook,
+    options: ExplainerOptions = DEFAULT_EXPLAINER_OPTIONS,
+    hosts: HostBook = NO_HOSTS,
+  ) {
     this.#book = book;
+    this.#hosts = hosts;
     this.#linker = new Linker(book, options.linker);
     this.#mostHeld = options.mostHeld;
     this.#takes = options.takes;
@@ -55,11 +65,19 @@ export class Explainer {
     this.#book = book;
   }
 
+  /** Snapshots that became known after the events began: used for every journey not yet explained. */
+  useHosts(hosts: HostBook): void {
+    this.#hosts = hosts;
+    this.#diagnosis?.useHosts(hosts);
+  }
+
   /** Adds an event; returns journeys that had to leave, usually none. */
   add(event: Event): readonly Explained[] {
     if (event.kind === "flow") this.#flows.learnFlow(event);
-    if (event.kind === "gap") this.#flows.silences.learnGap(event);
-    if (event.time !== null) this.#latest = event.time;
+    else if (event.kind === "gap") this.#flows.silences.learnGap(event);
+    else if (event.kind === "wire" || event.kind === "drop") this.#besides.add(event);
+    // A capture beside the trace has a clock of its own.
+    if (event.kind === "step" && event.time !== null) this.#latest = event.time;
     this.#linker.add(event);
     this.#collect();
     if (this.#held.length < this.#mostHeld) return NOTHING;
@@ -74,7 +92,10 @@ export class Explainer {
     this.#linker.expire(now);
     this.#latest = now;
     this.#collect();
-    return this.#release(({ open }) => (nanosBetween(open.lastTime, now) ?? idleNanos) >= idleNanos);
+    return this.#release(
+      ({ open }, patience) =>
+        (nanosBetween(open.lastTime, now) ?? Number.POSITIVE_INFINITY) >= idleNanos + patience,
+    );
   }
 
   /** Journeys begun so far, finished or not. */
@@ -94,9 +115,12 @@ export class Explainer {
   }
 
   /** Lets go what may leave, the oldest first, at most `most`; every journey at hand is learned from before. */
-  #release(mayLeave: (held: Held) => boolean, most = Number.POSITIVE_INFINITY): readonly Explained[] {
+  #release(
+    mayLeave: (held: Held, patience: number) => boolean,
+    most = Number.POSITIVE_INFINITY,
+  ): readonly Explained[] {
     if (this.#held.length === 0) return NOTHING;
-    this.#diagnosis ??= new Diagnosis(this.#book, this.#flows, this.#takes);
+    this.#diagnosis ??= new Diagnosis(this.#book, this.#flows, this.#hosts, this.#takes);
     const diagnosis = this.#diagnosis;
     this.#held.sort((a, b) => a.open.number - b.open.number);
     const leaving: Journey[] = [];
@@ -106,11 +130,12 @@ export class Explainer {
         held.journey = assembleJourney(held.open, this.#book);
         diagnosis.learn(held.journey);
       }
-      if (leaving.length < most && mayLeave(held)) leaving.push(held.journey);
+      if (leaving.length < most && mayLeave(held, diagnosis.patienceWith(held.journey)))
+        leaving.push(held.journey);
       else staying.push(held);
     }
     this.#held = staying;
-    return leaving.map((journey) => diagnosis.explain(journey, this.#latest));
+    return leaving.map((journey) => diagnosis.explain(journey, this.#besides.take(journey), this.#latest));
   }
 }
 

@@ -2,20 +2,33 @@
 
 import type { RuleOrigin } from "../rulesets/origin/origin.ts";
 
-export type CauseCode =
-  | "rule-drop"
-  | "rule-reject"
-  | "policy-drop"
-  | "dnat"
-  | "snat"
-  | "nat-from-conntrack"
-  | "defragmented"
-  | "no-reply"
-  | "asymmetric-reply"
-  | "rules-missing"
-  | "rules-changed"
-  | "gap"
-  | "not-enough-evidence";
+/** Every code there is; one that is not here is never concluded. */
+export const CAUSE_CODES = [
+  "rule-drop",
+  "rule-reject",
+  "policy-drop",
+  "forwarding-off",
+  "reverse-path",
+  "martian",
+  "no-route",
+  "route-refused",
+  "ttl-expired",
+  "too-big",
+  "no-neighbour",
+  "link-down",
+  "dnat",
+  "snat",
+  "nat-from-conntrack",
+  "defragmented",
+  "no-reply",
+  "asymmetric-reply",
+  "rules-missing",
+  "rules-changed",
+  "gap",
+  "not-enough-evidence",
+] as const;
+
+export type CauseCode = (typeof CAUSE_CODES)[number];
 
 /** `error`: why it died. `warning`: doubt, or something to look at. `info`: explains what is seen. */
 export type Severity = "error" | "warning" | "info";

@@ -107,6 +107,9 @@ function follow(journey: Journey, chains: KnownChains): Outcome {
       };
     return { ...ended("vanished"), missing: `no chain at ${hookNames(silent)} saw it`, silent };
   }
+  // Behind an unknown interface there may be PREROUTING: a packet over the loopback comes back.
+  if (journey.gaps.length > 0 && hook === "postrouting" && lastOut(journey) === null)
+    return { ...unknown("events were lost while it was under way"), cause: "gap" };
   return arrivedFrom(hook, journey) ?? unknown("no chain behind PREROUTING is known that would have seen it");
 }
 

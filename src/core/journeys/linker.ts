@@ -39,6 +39,14 @@ const PARTIAL_LOOK_BACK = 64;
 
 const NONE: readonly OpenJourney[] = [];
 
+const TOLD_BESIDE: ReadonlySet<GapEvent["gap"]> = new Set([
+  "selector-limit",
+  "flows-lost",
+  "logs-lost",
+  "frames-lost",
+  "drops-lost",
+]);
+
 export class Linker {
   readonly #book: RuleBook;
   readonly #options: LinkerOptions;
@@ -48,6 +56,8 @@ export class Linker {
   readonly #byTraceId = new Map<string, OpenJourney>();
   readonly #finished: OpenJourney[] = [];
   readonly #changes = new RuleChanges();
+  /** By namespace, the last loss of steps and how many events had come by then. */
+  readonly #lastGap = new Map<string | null, { readonly gap: GapEvent; readonly events: number }>();
   #events = 0;
   #journeys = 0;
   #latest: OpenJourney | null = null;
@@ -57,7 +67,8 @@ export class Linker {
     this.#options = options;
   }
 
-  /** Adds an event. Those that belong to no packet (`flow`, `unparsed`) are ignored here. */
+  /** Adds an event. Those that belong to no packet (`flow`, `unparsed`) or are told beside the trace (`wire`, `drop`: see
+   * `besides.ts`) are ignored here. */
   add(event: Event): void {
     this.#events++;
     switch (event.kind) {
@@ -80,6 +91,8 @@ export class Linker {
         this.#changes.add(event);
         break;
       case "flow":
+      case "wire":
+      case "drop":
       case "unparsed":
         break;
     }
@@ -130,7 +143,7 @@ export class Linker {
         reason = "neighbouring-lines";
       }
     }
-    journey ??= this.#begin(event);
+    journey ??= this.#begin(event, place);
     this.#touch(journey, event);
     journey.addStep(event, place ?? jumpedFrom(journey.placeIn(event.tracer)), reason);
     journey.rulesChanged = this.#changes.in(event.netns);
@@ -143,7 +156,7 @@ export class Linker {
       event.table === null || event.chain === null ? null : chainSeen(event, event.table, event.chain);
     const place = seen === null ? null : placeOfBaseChain(seen, event.sighting, this.#book);
     const found = this.#search(event, event.sighting, place, known);
-    const journey = found?.journey ?? this.#begin(event);
+    const journey = found?.journey ?? this.#begin(event, place);
     this.#touch(journey, event);
     journey.see(event, place, found?.reason ?? "single-event");
     this.#remember(journey, event.sighting, event.traceId);
@@ -152,7 +165,7 @@ export class Linker {
   #addConntrack(event: ConntrackEvent): void {
     const known = this.#byId(event);
     if (known === null) {
-      const journey = this.#begin(event);
+      const journey = this.#begin(event, null);
       journey.conntrack = event.conntrack;
       this.#touch(journey, event);
       this.#remember(journey, null, event.traceId);
@@ -173,8 +186,20 @@ export class Linker {
    * trace: no journey misses a step by that.
    */
   #addGap(event: GapEvent): void {
-    if (event.gap === "selector-limit" || event.gap === "flows-lost" || event.gap === "logs-lost") return;
+    if (TOLD_BESIDE.has(event.gap)) return;
     for (const journey of this.#open) if (journey.netns === event.netns) journey.gaps.push(event);
+    this.#lastGap.set(event.netns, { gap: event, events: this.#events });
+  }
+
+  /** The loss that can have taken the beginning of a journey which begins with this event; null where none did. */
+  #gapBefore(event: StepEvent | SightingEvent | ConntrackEvent, place: Place | null): GapEvent | null {
+    const last = this.#lastGap.get(event.netns);
+    if (last === undefined || isStartOfAWay(event, place)) return null;
+    const since = nanosBetween(last.gap.time, event.time);
+    const isLongAgo =
+      this.#events - last.events > this.#options.idleEvents ||
+      (since !== null && since > this.#options.idleNanos);
+    return isLongAgo ? null : last.gap;
   }
 
   #byId(event: StepEvent | SightingEvent | ConntrackEvent): OpenJourney | null {
@@ -264,8 +289,11 @@ export class Linker {
     return canFollow(current.place, to, relation, mayBeLoopback(event.sighting));
   }
 
-  #begin(event: StepEvent | SightingEvent | ConntrackEvent): OpenJourney {
-    return new OpenJourney(++this.#journeys, event);
+  #begin(event: StepEvent | SightingEvent | ConntrackEvent, place: Place | null): OpenJourney {
+    const journey = new OpenJourney(++this.#journeys, event);
+    const gap = this.#gapBefore(event, place);
+    if (gap !== null) journey.gaps.push(gap);
+    return journey;
   }
 
   #touch(journey: OpenJourney, event: Event): void {
@@ -325,6 +353,16 @@ function traceKey(netns: string | null, traceId: number): string {
 
 function mayBeLoopback(sighting: Sighting | null): boolean {
   return sighting === null || sighting.in === "lo" || sighting.in === null;
+}
+
+/** Nothing of the packet can have been told before: it has just come in, or was just made. */
+function isStartOfAWay(event: StepEvent | SightingEvent | ConntrackEvent, place: Place | null): boolean {
+  if (event.kind === "conntrack") return true;
+  const hook = place?.hook ?? null;
+  if (hook === "output") return true;
+  return (
+    (hook === "prerouting" || hook === "ingress") && event.sighting !== null && event.sighting.in !== "lo"
+  );
 }
 
 function canSee(journey: OpenJourney, event: SightingEvent, place: Place | null): boolean {

@@ -137,4 +137,29 @@ describe("a hole in the evidence", () => {
     const rules = filterTable("-A INPUT -p udp -j DROP\n");
     expect(await outcomesOf(log, rules)).toEqual([["dropped", "rule-drop"]]);
   });
+
+  test("can have taken the beginning of a packet that is seen in the middle of its way", async () => {
+    const gap = "[  100.000015] net_ratelimit: 12 callbacks suppressed";
+    const beheaded = new TraceLog().line(gap).at("mangle:FORWARD:policy:1", FORWARDED);
+    const whole = new TraceLog().line(gap).at("mangle:PREROUTING:policy:1", { in: "eth0" });
+    const later = new TraceLog().line(gap).wait(60).at("mangle:FORWARD:policy:1", FORWARDED);
+    const gapsOf = async (log: TraceLog) => {
+      const { journeys } = await explainInputs([textInput("log", log.text)]);
+      return journeys.map((journey) => journey.gaps.length);
+    };
+    expect(await gapsOf(beheaded)).toEqual([1]);
+    expect(await gapsOf(whole)).toEqual([0]);
+    expect(await gapsOf(later)).toEqual([0]);
+  });
+
+  test("behind which nobody knows the way out, so a packet over the loopback may still be under way", async () => {
+    const trace = [
+      "trace id 00000001 inet t post verdict continue ",
+      "trace id 00000001 inet t post policy accept ",
+    ];
+    const rules = `table inet t { chain post { type filter hook postrouting priority 0; policy accept; } }`;
+    const log = textInput("trace", `net_ratelimit: 12 callbacks suppressed\n${trace.join("\n")}\n`);
+    const { journeys } = await explainInputs([log, textInput("rules", rules)]);
+    expect(journeys[0]?.outcome).toMatchObject({ verdict: "unknown", cause: "gap" });
+  });
 });
