@@ -29,6 +29,7 @@ import { openKernelDrops } from "../sources/kernel-drops.ts";
 import { openWire } from "../sources/wire.ts";
 import { type DryRun, planDryRun } from "../tracing/plan-here.ts";
 import { checkHost } from "../tracing/preflight.ts";
+import { giveUpRights, takeUpRights } from "../tracing/rights.ts";
 import { startTrace, type Trace, type TraceEnd } from "../tracing/trace.ts";
 import { type EventCounts, EventTally } from "./event-tally.ts";
 import type { OnExplained } from "./explain.ts";
@@ -58,6 +59,11 @@ export interface LiveOptions {
   readonly during: (() => Promise<void>) | null;
   /** Ends the trace early, cleanly. */
   readonly signal: AbortSignal;
+  /**
+   * Whether this process may give up, for good, what it does not need once the trace is armed and `during` has begun. For a
+   * process that does nothing else afterwards. Default false.
+   */
+  readonly givesUpRights?: boolean;
   /** The trace is armed: packets are marked from now on. */
   readonly onArmed?: (trace: Trace) => void;
 }
@@ -130,10 +136,21 @@ export async function traceLive(
   listener.ownTable = ownTableName(trace.plan.runId);
   let end: Awaited<ReturnType<Trace["stop"]>>;
   let endedBy: EndReason;
+  let isOver = false;
   try {
     options.onArmed?.(trace);
-    endedBy = await wait(options, listener, trace.broken);
+    const waiting = wait(options, listener, trace.broken);
+    // The user's command has been started by now, with all that the user may do. The snapshot needs what there is, too.
+    if (options.givesUpRights === true) {
+      const giveUp = (): void => {
+        if (!isOver) giveUpRights(options.netns);
+      };
+      taking.then(giveUp, giveUp);
+    }
+    endedBy = await waiting;
   } finally {
+    isOver = true;
+    if (options.givesUpRights === true) takeUpRights();
     end = await trace.stop();
     await endAll(besides.value);
   }

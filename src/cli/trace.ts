@@ -11,7 +11,6 @@ import { presenterFor, type ViewFlags, viewFor } from "./present.ts";
 import { say, sayRefusal } from "./say.ts";
 import { liveSummaryLines, liveSummaryObject, Tally } from "./summary.ts";
 import { dryRun } from "./trace-dry-run.ts";
-import { sayLeftovers } from "./undo.ts";
 
 export interface TraceFlags extends ViewFlags {
   readonly netns: readonly string[];
@@ -36,7 +35,6 @@ export async function traceCommand(
   if (!filter.ok) return fail(filter.error);
   const view = viewFor(flags, flags.format, false);
   if (!view.ok) return fail(view.error);
-  sayLeftovers();
   if (flags.dryRun) return dryRun(filter.value, flags);
   const output = new Output(process.stdout);
   const printer = presenterFor(view.value, flags.format, output, true);
@@ -58,6 +56,7 @@ export async function traceCommand(
       during:
         program === undefined ? null : async () => sayExit(program, await runUserCommand(program, args)),
       signal: stop.signal,
+      givesUpRights: true,
       onArmed: () =>
         say(
           `tracing for ${flags.for} s${program === undefined ? "" : " or as long as the command runs"}; Ctrl-C ends it`,

@@ -99,7 +99,9 @@ export class Diagnosis {
   }
 
   /** @param latest when something was last heard of any packet: how long an answer has had to come */
-  explain(journey: Journey, besides: Besides, latest: Time | null): Explained {
+  explain(traced: Journey, besides: Besides, latest: Time | null): Explained {
+    const journey =
+      traced.conntrack === null ? { ...traced, conntrack: this.#flows.connectionOf(traced) } : traced;
     const answer = this.#answers.get(journey.id) ?? null;
     const outcome = outcomeOf(journey, this.#chains, answer !== null);
     const host = this.#hosts.at(journey.netns);
