@@ -58,6 +58,8 @@ const IPTABLES = `
 -m ttl --ttl-gt 10
 -m addrtype --dst-type LOCAL
 -m addrtype --dst-type MULTICAST
+-m addrtype --src-type LOCAL
+-m addrtype ! --dst-type BROADCAST
 -m conntrack --ctstate NEW
 -m conntrack --ctstate ESTABLISHED
 -m conntrack ! --ctstate INVALID
@@ -102,6 +104,9 @@ meta mark & 0x000000ff != 0x00000001
 meta length > 60
 ip ttl 64
 ct state new
+fib daddr type local
+fib saddr type local
+fib daddr type { broadcast, multicast }
 ct state { established, related }
 ct state != invalid
 `
@@ -127,7 +132,7 @@ describe.skipIf(!host.ok)("conditions (needs root and nft)", () => {
       .replace("*filter", "*mangle")
       .replace(":OUTPUT", ":PREROUTING ACCEPT [0:0]\n:POSTROUTING ACCEPT [0:0]\n:OUTPUT");
     await shell(`iptables-legacy-restore <<'END'\n${table}END`, far);
-    await judge("mangle:INPUT", IPTABLES.length, 85);
+    await judge("mangle:INPUT", IPTABLES.length, 95);
     await shell("iptables-legacy -t mangle -F INPUT", far);
   });
 
@@ -143,6 +148,7 @@ describe.skipIf(!host.ok)("conditions (needs root and nft)", () => {
 });
 
 /** Every rule against every packet. At least so many percent of the answers must be certain. */
+// nft names a mark in its trace only where a rule set one, so conditions on it stay unknown.
 async function judge(chain: string, count: number, percentKnown: number): Promise<void> {
   const { explained, rulesets } = await traced();
   const book = new RuleBook(rulesets);

@@ -29,6 +29,8 @@ export interface Explained {
   readonly besides: Besides;
   /** What the routes of a snapshot say about it; empty where there is none. */
   readonly routing: readonly RoutingNote[];
+  /** The packet's host, as it was when the trace began; null where nobody took a snapshot. */
+  readonly host: HostSnapshot | null;
 }
 
 /** Whether the trace takes a packet; null where its headers do not tell. */
@@ -128,6 +130,6 @@ export class Diagnosis {
     findings.sort((a, b) => GRAVITY[a.severity] - GRAVITY[b.severity]);
     this.#answers.delete(journey.id);
     this.#requests.delete(journey.id);
-    return { journey, outcome: circumstances.outcome, findings, answer, mapping, besides, routing };
+    return { journey, outcome: circumstances.outcome, findings, answer, mapping, besides, routing, host };
   }
 }

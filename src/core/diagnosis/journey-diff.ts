@@ -132,7 +132,7 @@ function reasonFor(side: Side, step: Step, other: Explained, otherStep: Step): R
   const { chain } = otherStep.resolved;
   if (chain?.complete === true && !chain.rules.some((one) => isSameRule(one, rule)))
     return { side, step, kind: "absent", answers: [] };
-  const { answers } = holdAgainst(rule, table, other.journey, otherStep);
+  const { answers } = holdAgainst(rule, table, other, otherStep);
   const failed = answers.filter(({ holds }) => holds === "failed");
   if (failed.length > 0) return { side, step, kind: "failed", answers: failed };
   const doubtful = answers.filter(({ holds }) => holds === "not-known");

@@ -5,6 +5,7 @@
  * packet as it was in that chain. Where a condition asks for what no trace shows, that is said, and nothing concluded.
  */
 import { serviceNamed } from "../filters/services.ts";
+import { addressTypeOn } from "../hosts/address-type.ts";
 import type { Journey, Step } from "../journeys/journey.ts";
 import { type Hook, hookOfBuiltInChain } from "../netfilter/hook.ts";
 import type { Holds, MatchAnswer } from "../rulesets/match/answer.ts";
@@ -55,7 +56,7 @@ function fateOf(explained: Explained, target: TargetRule, jumps: number): WhyNot
       target,
       "matched",
       `it did match, at ${place(matched)}`,
-      conditions(target, journey, matched),
+      conditions(target, explained, matched),
     );
   const visit = visitOf(journey, target);
   if (visit !== null) return inVisit(explained, target, visit);
@@ -93,10 +94,10 @@ function visitOf(journey: Journey, target: TargetRule): readonly Step[] | null {
   return journey.steps.filter((step) => step.hop === entry.hop && isInTable(step, target));
 }
 
-function inVisit({ journey }: Explained, target: TargetRule, visit: readonly Step[]): WhyNot {
+function inVisit(explained: Explained, target: TargetRule, visit: readonly Step[]): WhyNot {
   const own = visit.filter((step) => step.event.chain === target.chain.name);
   const witness = own[0] ?? visit.find((step) => step.toChain === target.chain.name) ?? visit[0];
-  const evaluated = conditions(target, journey, witness);
+  const evaluated = conditions(target, explained, witness);
   const number = target.rule.number;
   const isPast = own.some(
     (step) => step.kind !== "rule" || (numberOf(step) ?? 0) > (number ?? Number.POSITIVE_INFINITY),
@@ -172,16 +173,17 @@ function notEntered(explained: Explained, target: TargetRule, jumps: number): Wh
       target,
       "not-entered",
       `its chain ${name} was never entered: ${many} ${did}`,
-      conditions(target, journey, near),
+      conditions(target, explained, near),
     ),
     leading,
   };
 }
 
-function elsewhere({ journey, outcome }: Explained, target: TargetRule): WhyNot {
+function elsewhere(explained: Explained, target: TargetRule): WhyNot {
+  const { journey, outcome } = explained;
   const hook = target.chain.base?.hook ?? hookOfBuiltInChain(target.chain.name);
   const hooks = journey.steps.flatMap((step) => (step.hook === null ? [] : [step.hook]));
-  const evaluated = conditions(target, journey, undefined);
+  const evaluated = conditions(target, explained, undefined);
   if (hook !== null && hooks.includes(hook)) {
     const isNat = target.table.name === "nat" || target.chain.base?.type === "nat";
     const words = isNat
@@ -211,16 +213,16 @@ export interface Evaluated {
 
 const NOTHING: Evaluated = { holds: null, answers: [] };
 
-function conditions(target: TargetRule, journey: Journey, at: Step | undefined): Evaluated {
+function conditions(target: TargetRule, explained: Explained, at: Step | undefined): Evaluated {
   const hook = at?.hook ?? target.chain.base?.hook ?? hookOfBuiltInChain(target.chain.name);
-  return holdAgainst(target.rule, target.table, journey, at, hook);
+  return holdAgainst(target.rule, target.table, explained, at, hook);
 }
 
 /** A rule's conditions against a packet as it was at a step; without one, as it first was. */
 export function holdAgainst(
   rule: Rule,
   table: Table | null,
-  journey: Journey,
+  { journey, host }: Pick<Explained, "journey" | "host">,
   at: Step | undefined,
   hook: Hook | null = at?.hook ?? null,
 ): Evaluated {
@@ -234,6 +236,7 @@ export function holdAgainst(
     conntrack: journey.conntrack,
     states: statesOf(journey),
     table,
+    addressType: (address) => (host === null ? null : addressTypeOn(host, address)),
     portNumber: (name) => serviceNamed(name)?.port ?? null,
   });
 }

@@ -42,6 +42,7 @@ const SYN: Circumstances = {
   conntrack: null,
   states: [],
   table: null,
+  addressType: () => null,
   portNumber: (name) => (name === "https" ? 443 : null),
 };
 
@@ -118,6 +119,13 @@ describe("conntrack's state", () => {
 test("what an address is to the host follows from where the packet is, if from anything", () => {
   const at = (hook: Circumstances["hook"]) => iptables("-m addrtype --dst-type LOCAL", { ...SYN, hook });
   expect([at("prerouting"), at("input"), at("forward")]).toEqual(["not-known", "matched", "failed"]);
+});
+
+test("what an address is to the host is asked of its snapshot, where there is one", () => {
+  const addressType = (address: string) => (address === "198.51.100.1" ? "local" : "unicast");
+  expect(iptables("-m addrtype --dst-type LOCAL", { ...SYN, addressType })).toBe("matched");
+  expect(iptables("-m addrtype --src-type LOCAL", { ...SYN, addressType })).toBe("failed");
+  expect(nft("fib daddr type { local, broadcast }", { ...SYN, addressType })).toBe("matched");
 });
 
 test("elements of a set are read from nft's JSON too", () => {

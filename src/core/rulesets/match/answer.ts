@@ -32,6 +32,8 @@ export interface Circumstances {
   readonly states: readonly string[];
   /** Where named sets are listed. */
   readonly table: Table | null;
+  /** What an address is to the host, `local`, `unicast`; null where nobody knows. */
+  readonly addressType: (address: string) => string | null;
   /** The number of a port's name, `domain`; null for a name that nobody knows. */
   readonly portNumber: (name: string) => number | null;
 }

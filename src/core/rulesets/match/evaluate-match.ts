@@ -193,13 +193,15 @@ function status(match: Match, { conntrack }: Circumstances): Answer {
 }
 
 /** What an address is to the host only the host knows; what the hook shows of it is certain. */
-function addressType(match: Match, { sighting, hook }: Circumstances): Answer {
+function addressType(match: Match, { sighting, hook, addressType: typeOf }: Circumstances): Answer {
   const isSource = /src-type|saddr/.test(match.text);
   const { src, dst } = sighting.packet;
   const seen = isSource ? src : dst;
   if (seen === null) return notKnown("the address was not shown");
   const wanted = match.value.toLowerCase().split(/[{},\s]+/);
   const say = (type: string): Answer => answer(wanted.includes(type), `${seen} is ${type}`);
+  const type = typeOf(seen);
+  if (type !== null) return answer(wanted.includes(type), `${seen} is ${type} to this host`);
   if (/^127\.|^::1$/.test(seen)) return say("local");
   if (/^(22[4-9]|23\d)\.|^ff/i.test(seen)) return say("multicast");
   if (wanted.length === 1 && wanted[0] === "local" && !isSource && hook === "forward")
