@@ -6,14 +6,14 @@
  */
 import { setTimeout as sleep } from "node:timers/promises";
 import { assertNever, ok, type Result, refused } from "../core/base/result.ts";
-import type { Time } from "../core/base/time.ts";
+import { nanosBetween, type Time } from "../core/base/time.ts";
 import type { Explained } from "../core/diagnosis/diagnose.ts";
 import { Explainer } from "../core/diagnosis/explainer.ts";
 import type { Event, GapEvent, UnparsedEvent } from "../core/events/event.ts";
 import { anywhereOnItsWay } from "../core/filters/anywhere.ts";
 import type { Filter } from "../core/filters/filter.ts";
 import { toNftRules } from "../core/filters/nft.ts";
-import { matchesFilter } from "../core/filters/predicate.ts";
+import { filterPredicate } from "../core/filters/predicate.ts";
 import { printFilter } from "../core/filters/print.ts";
 import type { HostSnapshot } from "../core/hosts/host.ts";
 import { HostBook } from "../core/hosts/host-book.ts";
@@ -138,6 +138,7 @@ export async function traceLive(
   let endedBy: EndReason;
   let isOver = false;
   try {
+    listener.armedAt = now();
     options.onArmed?.(trace);
     const waiting = wait(options, listener, trace.broken);
     // The user's command has been started by now, with all that the user may do. The snapshot needs what there is, too.
@@ -151,6 +152,7 @@ export async function traceLive(
   } finally {
     isOver = true;
     if (options.givesUpRights === true) takeUpRights();
+    listener.stoppedAt = now();
     end = await trace.stop();
     await endAll(besides.value);
   }
@@ -224,6 +226,8 @@ class Listener {
   journeys = 0;
   /** Packets that another run has marked are not ours to show; null until the trace is armed. */
   ownTable: string | null = null;
+  armedAt: Time | null = null;
+  stoppedAt: Time | null = null;
   readonly #explainer: Explainer;
   readonly #onExplained: OnExplained;
   readonly routeCheck = new RouteCheck();
@@ -231,10 +235,12 @@ class Listener {
   #showing: Promise<void> = Promise.resolve();
 
   constructor(book: RuleBook, filter: Filter | null, onExplained: OnExplained) {
+    const matches = filterPredicate(filter);
     this.#explainer = new Explainer(book, {
       linker: { idleNanos: IDLE_NANOS, idleEvents: 1_000_000 },
       mostHeld: 50_000,
-      takes: (sighting) => (filter === null ? true : matchesFilter(filter, sighting)),
+      takes: matches,
+      isWanted: (frame) => this.#wasTraced(frame.time) && matches(frame.sighting) === true,
     });
     this.#onExplained = onExplained;
   }
@@ -252,6 +258,15 @@ class Listener {
       this.events.count(event);
       this.#show(this.#explainer.add(event));
     }
+  }
+
+  /** Captures begin before packets are marked, and end after. */
+  #wasTraced(time: Time | null): boolean {
+    const { armedAt, stoppedAt } = this;
+    if (armedAt === null) return false;
+    const since = nanosBetween(armedAt, time) ?? 0;
+    const until = stoppedAt === null ? 0 : (nanosBetween(time, stoppedAt) ?? 0);
+    return since >= 0 && until >= 0;
   }
 
   settle(): void {

@@ -5,13 +5,14 @@
  * input can explain an earlier one; beyond `mostHeld` the oldest leave with what is known by then, so memory is bounded.
  */
 import { nanosBetween, type Time } from "../base/time.ts";
-import type { Event } from "../events/event.ts";
+import type { Event, WireEvent } from "../events/event.ts";
 import { type HostBook, NO_HOSTS } from "../hosts/host-book.ts";
 import { assembleJourney } from "../journeys/assemble.ts";
 import { BesideMemory } from "../journeys/besides.ts";
 import type { Journey } from "../journeys/journey.ts";
 import { DEFAULT_LINKER_OPTIONS, Linker, type LinkerOptions } from "../journeys/linker.ts";
 import type { OpenJourney } from "../journeys/open-journey.ts";
+import { unseenJourney } from "../journeys/unseen.ts";
 import type { RuleBook } from "../rulesets/rule-book.ts";
 import { Diagnosis, type Explained, type Takes } from "./diagnose.ts";
 import { FlowMemory } from "./flows.ts";
@@ -22,6 +23,8 @@ export interface ExplainerOptions {
   readonly mostHeld: number;
   /** Which packets the trace took, where that is known: so it is known whether an answer would have been seen. */
   readonly takes?: Takes;
+  /** Which packets are wanted of those that were on the wire and that no chain saw. Default: all. */
+  readonly isWanted?: (frame: WireEvent) => boolean;
 }
 
 export const DEFAULT_EXPLAINER_OPTIONS: ExplainerOptions = {
@@ -39,6 +42,7 @@ export class Explainer {
   readonly #linker: Linker;
   readonly #mostHeld: number;
   readonly #takes: Takes | undefined;
+  readonly #isWanted: (frame: WireEvent) => boolean;
   #held: Held[] = [];
   #book: RuleBook;
   #hosts: HostBook;
@@ -58,6 +62,7 @@ export class Explainer {
     this.#linker = new Linker(book, options.linker);
     this.#mostHeld = options.mostHeld;
     this.#takes = options.takes;
+    this.#isWanted = options.isWanted ?? (() => true);
   }
 
   /** Rules that became known after the events began: used for every journey not yet assembled. */
@@ -107,7 +112,21 @@ export class Explainer {
   end(): readonly Explained[] {
     this.#linker.end();
     this.#collect();
-    return this.#release(() => true);
+    return [...this.#release(() => true), ...this.#explainUnseen()];
+  }
+
+  /** Packets that were at an interface and never at a chain. */
+  #explainUnseen(): readonly Explained[] {
+    this.#diagnosis ??= new Diagnosis(this.#book, this.#flows, this.#hosts, this.#takes);
+    const diagnosis = this.#diagnosis;
+    const explained: Explained[] = [];
+    for (const besides of this.#besides.takeUnseen()) {
+      const [first] = besides.wire;
+      if (first === undefined || !this.#isWanted(first)) continue;
+      const journey = unseenJourney(String(this.#linker.begun + explained.length + 1), besides.wire);
+      explained.push(diagnosis.explain(journey, besides, this.#latest));
+    }
+    return explained;
   }
 
   #collect(): void {
