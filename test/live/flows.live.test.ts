@@ -5,7 +5,7 @@ import { checkHost } from "../../src/tracing/preflight.ts";
 import { nfpath } from "../support/cli.ts";
 import { addCable, addNetns, deleteNetns, shell } from "../support/namespaces.ts";
 
-const host = checkHost([null]);
+const host = checkHost([null], null);
 const near = `nfpFn${process.pid}`;
 const far = `nfpFf${process.pid}`;
 

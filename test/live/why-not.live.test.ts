@@ -12,7 +12,7 @@ import type { Ruleset } from "../../src/core/rulesets/ruleset.ts";
 import { checkHost } from "../../src/tracing/preflight.ts";
 import { addCable, addNetns, deleteNetns, sendUdp, shell } from "../support/namespaces.ts";
 
-const host = checkHost([null]);
+const host = checkHost([null], null);
 const near = `nfp-near-${process.pid}`;
 const far = `nfp-far-${process.pid}`;
 
