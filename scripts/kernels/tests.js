@@ -24,6 +24,9 @@ export const TESTS = [
 export const LEFT_OUT = {
   "test/live/filters.live.test.ts":
     "the judges are tcpdump and nft, which are this machine's programs there too",
+  "test/live/flows.live.test.ts": "it groups what tracing.live.test.ts has traced there",
+  "test/live/why-not.live.test.ts":
+    "conditions are the rules' words, and a hundred of them in one chain: emulation would take long",
   "test/live/lab.live.test.ts": "the lab runs on both backends in test/kernels/lab.guest.ts",
   "test/live/random-kills.live.test.ts":
     "what is random there is the moment; ways-to-die has each undo at a moment of its own",

@@ -294,6 +294,7 @@ class Listener {
     this.#explainer = new Explainer(book, {
       linker: { idleNanos: IDLE_NANOS, idleEvents: 1_000_000 },
       mostHeld: 50_000,
+      takes: matches,
       isWanted: (frame) => this.#wasTraced(frame.time) && matches(frame.sighting) === true,
     });
     this.#onExplained = onExplained;
