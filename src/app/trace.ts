@@ -14,21 +14,26 @@ import { anywhereOnItsWay } from "../core/filters/anywhere.ts";
 import type { Filter } from "../core/filters/filter.ts";
 import { toNftRules } from "../core/filters/nft.ts";
 import { printFilter } from "../core/filters/print.ts";
+import type { HostSnapshot } from "../core/hosts/host.ts";
+import { HostBook } from "../core/hosts/host-book.ts";
 import { isMarkedByOthersOnly } from "../core/journeys/marked-by.ts";
 import { ownTableName } from "../core/plans/own-table.ts";
 import type { Selectors } from "../core/plans/trace-plan.ts";
 import { RuleBook } from "../core/rulesets/rule-book.ts";
 import type { Ruleset } from "../core/rulesets/ruleset.ts";
 import type { HostRefusal } from "../linux/refusal.ts";
+import { takeSnapshot } from "../linux/snapshot/take-snapshot.ts";
 import type { BesideSource, OnEvents } from "../sources/beside-source.ts";
 import { openKernelDrops } from "../sources/kernel-drops.ts";
 import { openWire } from "../sources/wire.ts";
 import { type DryRun, planDryRun } from "../tracing/plan-here.ts";
 import { checkHost } from "../tracing/preflight.ts";
+import { giveUpRights, takeUpRights } from "../tracing/rights.ts";
 import { startTrace, type Trace, type TraceEnd } from "../tracing/trace.ts";
 import { type EventCounts, EventTally } from "./event-tally.ts";
 import type { OnExplained } from "./explain.ts";
 import { type Refusal, refusal } from "./refusal.ts";
+import { RouteCheck } from "./route-check.ts";
 import { type RulesNow, readRules } from "./rules.ts";
 
 export interface LiveOptions {
@@ -53,6 +58,11 @@ export interface LiveOptions {
   readonly during: (() => Promise<void>) | null;
   /** Ends the trace early, cleanly. */
   readonly signal: AbortSignal;
+  /**
+   * Whether this process may give up, for good, what it does not need once the trace is armed and `during` has begun. For a
+   * process that does nothing else afterwards. Default false.
+   */
+  readonly givesUpRights?: boolean;
   /** The trace is armed: packets are marked from now on. */
   readonly onArmed?: (trace: Trace) => void;
 }
@@ -63,6 +73,8 @@ export interface LiveReport {
   readonly unparsed: readonly UnparsedEvent[];
   readonly gaps: readonly GapEvent[];
   readonly journeys: number;
+  /** What the traced namespaces were like when it began, and when it ended; of one that has gone, nothing. */
+  readonly hosts: { readonly before: readonly HostSnapshot[]; readonly after: readonly HostSnapshot[] };
   /** Null when something could not be put back: see `notRestored`. */
   readonly end: TraceEnd | null;
   /** What could not be put back, with the commands that finish it; null when all is as it was. */
@@ -99,6 +111,11 @@ export async function traceLive(
   const listener = new Listener(new RuleBook(before.value.flatMap((now) => now.rulesets)), onExplained);
   const besides = await openBesides(options, (batch) => listener.take(batch));
   if (!besides.ok) return refused(ofHost(besides.error));
+  // Taken while the trace is armed: no packet is shown before it is there.
+  const taking = takeSnapshots(options.netns, before.value).then((taken) => {
+    listener.useHosts(taken.hosts);
+    return taken;
+  });
   const started = await startTrace({
     selectors: selectors.value,
     netns: options.netns,
@@ -110,28 +127,50 @@ export async function traceLive(
   });
   if (!started.ok) {
     await endAll(besides.value);
+    await taking;
     return refused(ofHost(started.error));
   }
   const trace = started.value;
   listener.ownTable = ownTableName(trace.plan.runId);
   let end: Awaited<ReturnType<Trace["stop"]>>;
   let endedBy: EndReason;
+  let isOver = false;
   try {
     options.onArmed?.(trace);
-    endedBy = await wait(options, listener, trace.broken);
+    const waiting = wait(options, listener, trace.broken);
+    // The user's command has been started by now, with all that the user may do. The snapshot needs what there is, too.
+    if (options.givesUpRights === true) {
+      const giveUp = (): void => {
+        if (!isOver) giveUpRights(options.netns);
+      };
+      taking.then(giveUp, giveUp);
+    }
+    endedBy = await waiting;
   } finally {
+    isOver = true;
+    if (options.givesUpRights === true) takeUpRights();
     end = await trace.stop();
     await endAll(besides.value);
   }
-  const after = await readAllRules(options.netns);
-  const notes = after.ok ? compareRules(before.value, after.value, options.netns) : [after.error.message];
+  const [after, hostsAfter] = await Promise.all([
+    readAllRules(options.netns),
+    takeSnapshots(options.netns, null),
+  ]);
+  const hostsBefore = await taking;
+  const notes = after.ok
+    ? [...compareRules(before.value, after.value, options.netns)]
+    : [after.error.message];
+  notes.push(...hostsBefore.notes);
+  listener.useHosts([...hostsBefore.hosts, ...hostsAfter.hosts]);
   await listener.finish();
+  notes.push(...listener.routeCheck.disagreements);
   return ok({
     rulesets: before.value.flatMap((now) => now.rulesets),
     events: listener.events.counts,
     unparsed: listener.events.unparsed,
     gaps: listener.events.gaps,
     journeys: listener.journeys,
+    hosts: { before: hostsBefore.hosts, after: withRules(hostsAfter.hosts, after.ok ? after.value : []) },
     end: end.ok ? end.value : null,
     notRestored: end.ok ? null : { ...ofHost(end.error), status: 1 },
     endedBy,
@@ -185,6 +224,7 @@ class Listener {
   ownTable: string | null = null;
   readonly #explainer: Explainer;
   readonly #onExplained: OnExplained;
+  readonly routeCheck = new RouteCheck();
   /** Journeys are shown one after the other, however slow the reader is. */
   #showing: Promise<void> = Promise.resolve();
 
@@ -198,6 +238,10 @@ class Listener {
 
   get begun(): number {
     return this.#explainer.begun;
+  }
+
+  useHosts(hosts: readonly HostSnapshot[]): void {
+    this.#explainer.useHosts(new HostBook(hosts));
   }
 
   take(batch: readonly Event[]): void {
@@ -223,7 +267,7 @@ class Listener {
     if (leaving.length === 0) return;
     this.journeys += leaving.length;
     this.#showing = this.#showing.then(async () => {
-      for (const explained of leaving) await this.#onExplained(explained);
+      for (const explained of await this.routeCheck.check(leaving)) await this.#onExplained(explained);
     });
   }
 }
@@ -299,6 +343,33 @@ async function readAllRules(
     all.push(read.value);
   }
   return ok(all);
+}
+
+interface TakenSnapshots {
+  readonly hosts: readonly HostSnapshot[];
+  /** Why there is none of a namespace. */
+  readonly notes: readonly string[];
+}
+
+/** @param rules those in force, of each namespace; null where they are read elsewhere */
+async function takeSnapshots(
+  netns: readonly (string | null)[],
+  rules: readonly RulesNow[] | null,
+): Promise<TakenSnapshots> {
+  const hosts: HostSnapshot[] = [];
+  const notes: string[] = [];
+  for (const [at, name] of netns.entries()) {
+    const taken = await takeSnapshot({ netns: name, rulesets: rules?.[at]?.texts ?? "skip" });
+    if (taken.ok) hosts.push(taken.value);
+    else notes.push(`no snapshot: ${taken.error.message}`);
+  }
+  return { hosts, notes };
+}
+
+function withRules(hosts: readonly HostSnapshot[], rules: readonly RulesNow[]): readonly HostSnapshot[] {
+  return hosts.length === rules.length
+    ? hosts.map((host, at) => ({ ...host, rulesets: rules[at]?.texts ?? null }))
+    : hosts;
 }
 
 function compareRules(

@@ -6,59 +6,41 @@
 import { afterAll, describe, expect, it } from "vitest";
 import { runScenario } from "../../src/app/lab-scenarios.ts";
 import type { Explained } from "../../src/core/diagnosis/diagnose.ts";
-import { whatTheLabLacks } from "../../src/lab/requirements.ts";
-import { missingRuleTool } from "../../src/lab/scenarios/build.ts";
-import { SCENARIOS } from "../../src/lab/scenarios/catalogue.ts";
-import { type Scenario, type Variant, variantsOf } from "../../src/lab/scenarios/scenario.ts";
 import { compare } from "../../src/lab/scenarios/verdict.ts";
 import { listNetns } from "../../src/linux/netns.ts";
 import { treeOf } from "../support/explained.ts";
+import { lacking, lacks, scenarioRuns } from "../support/scenario-runs.ts";
 
-const lack = (await whatTheLabLacks("legacy")) ?? (await whatTheLabLacks("nft"));
-const runs = SCENARIOS.flatMap((scenario) =>
-  variantsOf(scenario).map((variant): [string, Variant, Scenario] => [scenario.name, variant, scenario]),
-);
-const lacking = new Map(
-  lack !== null
-    ? []
-    : runs.flatMap(([name, variant, scenario]) => {
-        const tool = missingRuleTool(scenario, variant);
-        return tool === null ? [] : [[`${name}, ${variant}`, tool] as const];
-      }),
-);
 const awaited = new Map<string, Set<string>>();
 
-describe.skipIf(lack !== null)(`scenarios${lack === null ? "" : ` (skipped: ${lack.message})`}`, () => {
-  for (const [run, tool] of lacking) it.skip(`${run} (skipped: ${tool} is not installed)`);
+describe.skipIf(lacks !== null)(`scenarios${lacks === null ? "" : ` (skipped: ${lacks})`}`, () => {
+  for (const [run, why] of lacking) it.skip(`${run} (skipped: ${why})`);
 
-  it.concurrent.each(runs.filter(([name, variant]) => !lacking.has(`${name}, ${variant}`)))(
-    "%s, %s",
-    async (name, variant, scenario) => {
-      const explained: Explained[] = [];
-      let namespaces: Readonly<Record<string, string>> = {};
-      const run = await runScenario(
-        scenario,
-        variant,
-        {
-          signal: new AbortController().signal,
-          onUp: (built) => {
-            namespaces = built.namespaces;
-          },
+  it.concurrent.each(scenarioRuns)("%s, %s", async (name, variant, scenario) => {
+    const explained: Explained[] = [];
+    let namespaces: Readonly<Record<string, string>> = {};
+    const run = await runScenario(
+      scenario,
+      variant,
+      {
+        signal: new AbortController().signal,
+        onUp: (built) => {
+          namespaces = built.namespaces;
         },
-        (one) => {
-          explained.push(one);
-        },
-      );
-      if (!run.ok) throw new Error(`${run.error.message}; ${run.error.hint}`);
-      expect(run.value.objections, "the kernel's word").toEqual([]);
-      expect([run.value.live.notes, run.value.live.gaps, run.value.live.notRestored]).toEqual([[], [], null]);
-      const comparison = compare(scenario, variant, explained, namespaces);
-      expect(comparison.wrong, treeOf(explained)).toEqual([]);
-      for (const code of comparison.awaited) awaited.set(code, (awaited.get(code) ?? new Set()).add(name));
-      const left = listNetns();
-      expect(Object.values(namespaces).filter((netns) => left.includes(netns))).toEqual([]);
-    },
-  );
+      },
+      (one) => {
+        explained.push(one);
+      },
+    );
+    if (!run.ok) throw new Error(`${run.error.message}; ${run.error.hint}`);
+    expect(run.value.objections, "the kernel's word").toEqual([]);
+    expect([run.value.live.notes, run.value.live.gaps, run.value.live.notRestored]).toEqual([[], [], null]);
+    const comparison = compare(scenario, variant, explained, namespaces);
+    expect(comparison.wrong, treeOf(explained)).toEqual([]);
+    for (const code of comparison.awaited) awaited.set(code, (awaited.get(code) ?? new Set()).add(name));
+    const left = listNetns();
+    expect(Object.values(namespaces).filter((netns) => left.includes(netns))).toEqual([]);
+  });
 
   afterAll(() => {
     const codes = [...awaited].sort().map(([code, names]) => `${code} (${[...names].join(", ")})`);

@@ -1,20 +1,16 @@
 /** From a journey to what it means: its outcome and its findings, the gravest first. */
 
+import type { HostSnapshot } from "../hosts/host.ts";
 import { type HostBook, NO_HOSTS } from "../hosts/host-book.ts";
 import type { Besides } from "../journeys/besides.ts";
 import type { Journey } from "../journeys/journey.ts";
 import type { RuleBook } from "../rulesets/rule-book.ts";
-import type { Diagnose } from "./cause.ts";
-import { defragmented } from "./causes/defragmented.ts";
-import { gap, notEnoughEvidence, rulesMissing } from "./causes/evidence.ts";
-import { dnat, natFromConntrack, snat } from "./causes/nat.ts";
-import { policyDrop } from "./causes/policy-drop.ts";
-import { ruleDrop } from "./causes/rule-drop.ts";
-import { ruleReject } from "./causes/rule-reject.ts";
-import { rulesChanged } from "./causes/rules-changed.ts";
+import { CAUSES, DEATHS } from "./causes.ts";
+import { deathOf } from "./death.ts";
 import type { Finding, Severity } from "./finding.ts";
 import type { Answer, FlowMemory } from "./flows.ts";
 import { KnownChains } from "./known-chains.ts";
+import { isUnanswered, nextHopOf } from "./next-hop.ts";
 import { type Outcome, outcomeOf } from "./outcome.ts";
 import { type RoutingNote, routingOf } from "./routing.ts";
 
@@ -31,19 +27,10 @@ export interface Explained {
   readonly routing: readonly RoutingNote[];
 }
 
-const CAUSES: readonly Diagnose[] = [
-  ruleDrop,
-  policyDrop,
-  ruleReject,
-  notEnoughEvidence,
-  defragmented,
-  dnat,
-  snat,
-  natFromConntrack,
-  gap,
-  rulesMissing,
-  rulesChanged,
-];
+/** Three requests, a second apart, as the kernel is set by default, and a moment. */
+const NEIGHBOUR_PATIENCE_NANOS = 3.5e9;
+
+const NAT_HOOKS = ["prerouting", "input", "output", "postrouting"] as const;
 
 const GRAVITY: Readonly<Record<Severity, number>> = { error: 0, warning: 1, info: 2 };
 
@@ -79,13 +66,33 @@ export class Diagnosis {
     });
   }
 
-  explain(journey: Journey, besides: Besides): Explained {
+  /**
+   * Nanoseconds to wait for a death that comes late: a packet has passed its last hook, and the kernel does not know yet
+   * whether somebody answers for its next hop.
+   */
+  patienceWith(journey: Journey): number {
+    if ((this.#answers.get(journey.id) ?? null) !== null) return 0;
+    const hook = journey.steps.findLast((step) => step.hook !== null)?.hook;
+    if (hook !== "postrouting" && hook !== "output" && hook !== "forward") return 0;
+    const host = this.#hosts.at(journey.netns);
+    return isUnanswered(nextHopOf(this.#routingOf(journey, host)), host) ? NEIGHBOUR_PATIENCE_NANOS : 0;
+  }
+
+  #routingOf(journey: Journey, host: HostSnapshot | null): readonly RoutingNote[] {
+    const hasNat = NAT_HOOKS.some((hook) => this.#chains.hasNat(hook, journey.netns, journey.family));
+    return routingOf(journey, host, hasNat);
+  }
+
+  explain(traced: Journey, besides: Besides): Explained {
+    const journey =
+      traced.conntrack === null ? { ...traced, conntrack: this.#flows.connectionOf(traced) } : traced;
     const answer = this.#answers.get(journey.id) ?? null;
     const outcome = outcomeOf(journey, this.#chains, answer !== null);
     const host = this.#hosts.at(journey.netns);
-    const routing = routingOf(journey, host);
-    const circumstances = {
+    const routing = this.#routingOf(journey, host);
+    const seen = {
       outcome,
+      isAnswered: answer !== null,
       chains: this.#chains,
       mapping: this.#flows.mappingOf(journey),
       besides,
@@ -93,9 +100,12 @@ export class Diagnosis {
       routing,
       hostAtEnd: this.#hosts.lastAt(journey.netns),
     };
+    const death = deathOf(journey, seen, DEATHS);
+    const circumstances = death === null ? seen : { ...seen, outcome: death.outcome };
     const findings = CAUSES.flatMap((cause) => cause(journey, circumstances));
+    if (death !== null) findings.unshift(death.finding);
     findings.sort((a, b) => GRAVITY[a.severity] - GRAVITY[b.severity]);
     this.#answers.delete(journey.id);
-    return { journey, outcome, findings, answer, besides, routing };
+    return { journey, outcome: circumstances.outcome, findings, answer, besides, routing };
   }
 }

@@ -83,7 +83,10 @@ export class Explainer {
   settle(now: Time, idleNanos: number): readonly Explained[] {
     this.#linker.expire(now);
     this.#collect();
-    return this.#release(({ open }) => (nanosBetween(open.lastTime, now) ?? idleNanos) >= idleNanos);
+    return this.#release(
+      ({ open }, patience) =>
+        (nanosBetween(open.lastTime, now) ?? Number.POSITIVE_INFINITY) >= idleNanos + patience,
+    );
   }
 
   /** Journeys begun so far, finished or not. */
@@ -103,7 +106,10 @@ export class Explainer {
   }
 
   /** Lets go what may leave, the oldest first, at most `most`; every journey at hand is learned from before. */
-  #release(mayLeave: (held: Held) => boolean, most = Number.POSITIVE_INFINITY): readonly Explained[] {
+  #release(
+    mayLeave: (held: Held, patience: number) => boolean,
+    most = Number.POSITIVE_INFINITY,
+  ): readonly Explained[] {
     if (this.#held.length === 0) return NOTHING;
     this.#diagnosis ??= new Diagnosis(this.#book, this.#flows, this.#hosts);
     const diagnosis = this.#diagnosis;
@@ -115,7 +121,8 @@ export class Explainer {
         held.journey = assembleJourney(held.open, this.#book);
         diagnosis.learn(held.journey);
       }
-      if (leaving.length < most && mayLeave(held)) leaving.push(held.journey);
+      if (leaving.length < most && mayLeave(held, diagnosis.patienceWith(held.journey)))
+        leaving.push(held.journey);
       else staying.push(held);
     }
     this.#held = staying;

@@ -8,11 +8,11 @@ import type { Explained } from "../diagnosis/diagnose.ts";
 import type { Finding, Severity } from "../diagnosis/finding.ts";
 import type { Outcome } from "../diagnosis/outcome.ts";
 import type { RoutingNote } from "../diagnosis/routing.ts";
+import { disagreementWords, routingWords } from "../diagnosis/routing-words.ts";
 import { ruleText } from "../diagnosis/rule-words.ts";
 import type { Besides } from "../journeys/besides.ts";
 import type { Journey, Step } from "../journeys/journey.ts";
 import { dropWords, wireWords } from "./beside-words.ts";
-import { disagreementWords, routingWords } from "./routing-words.ts";
 import { type Line, pad, type Span, type Style, span, widthOf, wrap } from "./styled.ts";
 import { changeWords, interfaceWords, outcomeWords, packetWords } from "./words.ts";
 
@@ -167,7 +167,8 @@ function describeBetween(
   };
   const changed = changeWords(step, ["routing"], glyphs.arrow);
   const out = step.changes.find(({ field, by }) => field === "out" && by === "routing")?.to ?? null;
-  const routed = note === null ? changed : withNote(changed, note, out === null ? null : String(out));
+  const left = out === null && note?.decision.at === "departure" ? (step.sighting?.out ?? null) : out;
+  const routed = note === null ? changed : withNote(changed, note, left === null ? null : String(left));
   tell("conntrack", changeWords(step, ["conntrack"], glyphs.arrow));
   tell("routing", routed);
   tell("changed", changeWords(step, ["unknown"], glyphs.arrow));

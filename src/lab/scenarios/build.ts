@@ -11,8 +11,9 @@ import { type HostRefusal, hostRefusal } from "../../linux/refusal.ts";
 import { writeSysctl } from "../../linux/sysctl.ts";
 import { ipBatch, namespaceNames, newLabId, removeLab } from "../lab-namespaces.ts";
 import { LabRegister } from "../lab-register.ts";
+import { fillConntrack } from "./fill-conntrack.ts";
 import { cableLines, hostLines, hostsOf, type Network } from "./network.ts";
-import type { RuleText, RuleTool, Scenario, Variant } from "./scenario.ts";
+import type { RuleText, Scenario, Variant } from "./scenario.ts";
 
 export interface BuiltScenario {
   readonly scenario: Scenario;
@@ -29,9 +30,11 @@ export interface BuildOptions {
   readonly register?: LabRegister;
 }
 
-/** A program that the rules of this kind are loaded with and that is not installed; null when all are. */
-export function missingRuleTool({ rules }: Scenario, variant: Variant): RuleTool | null {
-  return rules[variant]?.find(({ tool }) => findProgram(tool) === null)?.tool ?? null;
+/** A program that this scenario is built with and that is not installed; null when all are. */
+export function missingTool({ network, rules }: Scenario, variant: Variant): string | null {
+  const needsConntrack = Object.values(network.hosts).some((host) => host.hasFullConntrack);
+  const tools = [...(rules[variant] ?? []).map(({ tool }) => tool), ...(needsConntrack ? ["conntrack"] : [])];
+  return tools.find((tool) => findProgram(tool) === null) ?? null;
 }
 
 /** When a step is refused, what was built before it is removed again. */
@@ -79,6 +82,11 @@ async function build(
   for (const rule of rules[variant] ?? []) {
     const loaded = await loadRules(rule, namespaces[rule.host] ?? null);
     if (!loaded.ok) return loaded;
+  }
+  for (const [host, name] of hosts) {
+    if (!network.hosts[host]?.hasFullConntrack) continue;
+    const filled = await fillConntrack(name);
+    if (!filled.ok) return filled;
   }
   for (const [, name] of hosts) {
     const isUp = await linksComeUp(name);

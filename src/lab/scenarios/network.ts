@@ -33,6 +33,8 @@ export interface Host {
   readonly neighbours?: readonly string[];
   /** Of this namespace, and gone with it. */
   readonly settings?: Readonly<Record<string, string>>;
+  /** Its connection table is full; see `fill-conntrack.ts`. */
+  readonly hasFullConntrack?: boolean;
   /** Links that lie dead once all is built: their other end is taken down. */
   readonly unplugged?: readonly string[];
 }

@@ -117,3 +117,13 @@ export function table(name: string, chains: readonly string[], rules: readonly s
   const declared = chains.map((chain) => (chain.includes(" ") ? `:${chain} [0:0]` : `:${chain} - [0:0]`));
   return [`*${name}`, ...declared, ...rules, "COMMIT", ""].join("\n");
 }
+
+/**
+ * A table that is there and empty, as on hosts where somebody has once listed it. Every packet of legacy iptables speaks in it, so
+ * that a recording which cannot hear nft's trace beside (the printed script's) knows of packets that meet no other chain.
+ */
+export const MANGLE = table(
+  "mangle",
+  ["PREROUTING ACCEPT", "INPUT ACCEPT", "FORWARD ACCEPT", "OUTPUT ACCEPT", "POSTROUTING ACCEPT"],
+  [],
+);

@@ -6,6 +6,7 @@ import {
   CLIENT6,
   iptables,
   legacy,
+  MANGLE,
   nft,
   ROUTER,
   ROUTER6,
@@ -128,11 +129,12 @@ export const FILTERING: readonly Scenario[] = [
     rules: {
       ...legacy(
         "router",
-        table(
-          "filter",
-          ["INPUT ACCEPT", "FORWARD ACCEPT", "OUTPUT ACCEPT"],
-          ["-A FORWARD -p tcp -m tcp --dport 25 -j REJECT --reject-with tcp-reset"],
-        ),
+        MANGLE +
+          table(
+            "filter",
+            ["INPUT ACCEPT", "FORWARD ACCEPT", "OUTPUT ACCEPT"],
+            ["-A FORWARD -p tcp -m tcp --dport 25 -j REJECT --reject-with tcp-reset"],
+          ),
       ),
       ...nft(
         "router",
@@ -444,6 +446,44 @@ export const FILTERING: readonly Scenario[] = [
       { kind: "rule", host: "router", at: { legacy: "filter:FORWARD:1", nft: "fw:way:1" }, packets: 1 },
       { kind: "counter", host: "router", name: "conntrack.invalid", is: 1 },
       { kind: "counter", host: "server", name: "TcpInSegs", is: 0 },
+    ],
+  },
+  {
+    name: "conntrack-full",
+    title: "the connection table is full",
+    story: "Under attack the router loses packets at random, and no rule counts them.",
+    network: routed({ router: { hasFullConntrack: true } }),
+    rules: {
+      ...legacy(
+        "router",
+        table("filter", FILTER_CHAINS, ["-A FORWARD -m conntrack --ctstate NEW,ESTABLISHED -j ACCEPT"]),
+      ),
+      ...nft(
+        "router",
+        `table inet fw {
+          chain way { type filter hook forward priority filter; policy accept;
+            ct state new,established counter accept
+          }
+        }`,
+      ),
+    },
+    services: [{ host: "server", kind: "udp-echo", port: 5001 }],
+    acts: [{ kind: "udp", host: "client", to: SERVER, port: 5001, from: 40_000, ends: "silence" }],
+    trace: { hosts: ["router"], filter: "udp port 5001" },
+    truths: [
+      {
+        packet: "udp dst port 5001",
+        host: "router",
+        outcome: "dropped",
+        cause: "conntrack-full",
+        place: "after prerouting",
+      },
+    ],
+    proofs: [
+      { kind: "counter", host: "router", name: "conntrack.drop", is: 1, orMore: true },
+      { kind: "rule", host: "router", at: { legacy: "filter:FORWARD:1", nft: "fw:way:1" }, packets: 0 },
+      { kind: "counter", host: "router", name: "IpForwDatagrams", is: 0 },
+      { kind: "received", host: "server", port: 5001, times: 0 },
     ],
   },
   {

@@ -1,7 +1,18 @@
 /** Address translation: what a rule did to a packet, what conntrack did in silence, and what went wrong. */
 import type { Network } from "../network.ts";
 import type { Act, Scenario } from "../scenario.ts";
-import { CLIENT, FORWARDING, iptables, legacy, nft, ROUTER, routed, SERVER, table } from "../topologies.ts";
+import {
+  CLIENT,
+  FORWARDING,
+  iptables,
+  legacy,
+  MANGLE,
+  nft,
+  ROUTER,
+  routed,
+  SERVER,
+  table,
+} from "../topologies.ts";
 
 const SYN = "tcp[tcpflags] & (tcp-syn|tcp-ack) = tcp-syn";
 const SYN_ACK = "tcp[tcpflags] & (tcp-syn|tcp-ack) = tcp-syn|tcp-ack";
@@ -54,7 +65,7 @@ export const TRANSLATION: readonly Scenario[] = [
     story: "The trace shows the nat rule for the first datagram and for none after it.",
     network: routed({ knowsTheWayBack: false }),
     rules: {
-      ...legacy("router", table("nat", NAT_CHAINS, ["-A POSTROUTING -o s0 -j MASQUERADE"])),
+      ...legacy("router", MANGLE + table("nat", NAT_CHAINS, ["-A POSTROUTING -o s0 -j MASQUERADE"])),
       ...nft(
         "router",
         `table ip gateway {
@@ -209,9 +220,10 @@ export const TRANSLATION: readonly Scenario[] = [
     rules: {
       ...legacy(
         "router",
-        table("nat", NAT_CHAINS, [
-          `-A PREROUTING -d ${ROUTER}/32 -p tcp -m tcp --dport 8080 -j DNAT --to-destination ${SERVER}:80`,
-        ]) +
+        MANGLE +
+          table("nat", NAT_CHAINS, [
+            `-A PREROUTING -d ${ROUTER}/32 -p tcp -m tcp --dport 8080 -j DNAT --to-destination ${SERVER}:80`,
+          ]) +
           table(
             "filter",
             ["INPUT DROP", "FORWARD DROP", "OUTPUT ACCEPT"],
