@@ -37,8 +37,6 @@ export const LEFT_OUT = {
     "as the scenarios themselves, and the printed script runs in test/live/trace-script.live.test.ts",
   "test/live/scenarios.live.test.ts":
     "a lab for each of dozens of scenarios: emulation would take longer than with all others together; --tests runs it",
-  "test/live/scenario-recordings.live.test.ts":
-    "the same scenarios again, from what the printed script collects",
   "test/live/snapshot.live.test.ts": "not tried on other kernels yet; --tests runs it",
   "test/live/rulesets.live.test.ts":
     "iptables and nft print the rules, and they are this machine's programs there too",
