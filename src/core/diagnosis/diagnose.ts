@@ -117,6 +117,7 @@ export class Diagnosis {
       mapping,
       request: this.#requests.get(journey.id) ?? null,
       silence: answer === null ? this.#flows.silences.of(journey, latest) : null,
+      otherWay: answer === null && expected !== null ? this.#flows.answeredAnotherWay(journey) : null,
       takesAnswer: expected === null ? null : this.#takes(expected),
       besides,
       host,

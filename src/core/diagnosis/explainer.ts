@@ -108,8 +108,12 @@ export class Explainer {
     return this.#linker.begun;
   }
 
-  /** The input has ended: everything, in the order in which the journeys began. */
-  end(): readonly Explained[] {
+  /**
+   * The input has ended: everything, in the order in which the journeys began.
+   * @param at until when a live source was listened to; null for a recorded one
+   */
+  end(at: Time | null = null): readonly Explained[] {
+    if (at !== null) this.#latest = at;
     this.#linker.end();
     this.#collect();
     return [...this.#release(() => true), ...this.#explainUnseen()];
