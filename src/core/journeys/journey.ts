@@ -101,6 +101,8 @@ export const LINK_REASONS = [
   "what-is-left-of-the-headers",
   /** No headers at all: the next line in the input, at a place that can follow. */
   "neighbouring-lines",
+  /** Several packets fit equally: see `OpenJourney.mayBe`. */
+  "one-of-several-alike",
 ] as const;
 
 export type LinkReason = (typeof LINK_REASONS)[number];
