@@ -13,7 +13,8 @@ import { RuleBook } from "../../src/core/rulesets/rule-book.ts";
 import { findProgram } from "../../src/linux/programs.ts";
 import { startTrace } from "../../src/tracing/trace.ts";
 import { type Backend, type LinkingLab, makeLinkingLab, type Pace } from "./linking/lab.ts";
-import { JudgedLinker } from "./linking/truth.ts";
+import { asInKernelLog, JudgedLinker } from "./linking/truth.ts";
+import type { LinkingVerdict } from "./linking/verdict.ts";
 
 const missing = ["nft", "ip", "nsenter", "cc", "iptables-legacy"].filter(
   (program) => findProgram(program) === null,
@@ -23,11 +24,15 @@ const lacks =
 
 /** Events to ask for; the proof of a million is `npm run prove:linking`. */
 const WANTED = Number(process.env.NFPATH_LINKING_EVENTS ?? 15_000);
+/** Events that one packet of each sender makes, all of them and their answers together. */
+const EVENTS_A_PACKET = 80;
 const SAVE = process.env.NFPATH_LINKING_SAVE;
 
 /** Each kind of header, through each kind of NAT, and packets that end here. */
 const FROM_CLIENT = [
-  ...["7001", "7101", "7201"].flatMap((port) => ["u", "c", "r"].map((kind, at) => `${kind}:10.0.1.2:${4000 + at}:10.0.1.1:${port}`)),
+  ...["7001", "7101", "7201"].flatMap((port) =>
+    ["u", "c", "r"].map((kind, at) => `${kind}:10.0.1.2:${4000 + at}:10.0.1.1:${port}`),
+  ),
   "a:10.0.1.2:4100:10.0.1.1:7001",
   "a:10.0.1.2:4101:10.0.1.1:7101",
   "f:10.0.1.2:4200:10.0.1.1:7102",
@@ -70,7 +75,9 @@ describe.skipIf(lacks !== null)(`linking${lacks === null ? "" : ` (skipped: ${la
     labs.push(lab);
     const rules = await readRules(lab.router);
     if (!rules.ok) throw new Error(rules.error.message);
-    const linker = new JudgedLinker(new RuleBook(rules.value.rulesets));
+    const book = new RuleBook(rules.value.rulesets);
+    const linker = new JudgedLinker(book);
+    const logLinker = new JudgedLinker(book);
     const gaps: GapEvent[] = [];
     const file = SAVE === undefined ? null : createWriteStream(`${SAVE}.${backend}`);
     if (file !== null) save(file, rules.value.rulesets);
@@ -82,43 +89,66 @@ describe.skipIf(lacks !== null)(`linking${lacks === null ? "" : ` (skipped: ${la
       onEvents: (batch: readonly Event[]) => {
         for (const event of batch) if (event.kind === "gap") gaps.push(event);
         linker.add(batch);
+        if (backend !== "nft") logLinker.add(asInKernelLog(batch));
         if (file !== null) save(file, batch);
       },
     });
     if (!trace.ok) throw new Error(trace.error.message);
     await Promise.all([
-      lab.send(lab.client, 0, 0x0100_0000, perSender, FROM_CLIENT, pace),
-      lab.send(lab.client, 1, 0x0200_0000, perSender, FROM_CLIENT.map(otherSource), pace),
-      lab.send(lab.router, 0, 0x0300_0000, perSender, FROM_ROUTER, pace),
-      lab.send(lab.one, 1, 0x0400_0000, perSender, FROM_ONE, pace),
-      ...[0, 1].map((cpu) => lab.send(lab.client, cpu, 0x1000_0000 * (cpu + 1), alike, ALIKE, pace)),
+      lab.send(lab.client, 0, 0x0100_0001, perSender, FROM_CLIENT, pace),
+      lab.send(lab.client, 1, 0x0200_0001, perSender, FROM_CLIENT.map(otherSource), pace),
+      lab.send(lab.router, 0, 0x0300_0001, perSender, FROM_ROUTER, pace),
+      lab.send(lab.one, 1, 0x0400_0001, perSender, FROM_ONE, pace),
+      ...[0, 1].map((cpu) => lab.send(lab.client, cpu, 0x1000_0000 * (cpu + 1) + 1, alike, ALIKE, pace)),
     ]);
     await sleep(500);
     const end = await trace.value.stop();
     file?.end();
     if (!end.ok) throw new Error(end.error.message);
-    const verdict = linker.end();
-    const nanos = Math.round(Number(linker.spent) / verdict.events);
-    process.stdout.write(
-      `linking (${backend}): ${verdict.events} events of ${verdict.journeys} packets, ${verdict.wrong} wrong, ${verdict.unsure} unsure, ${nanos} ns an event\n`,
-    );
-    if (verdict.examples.length > 0) process.stdout.write(`${verdict.examples.join("\n")}\n`);
-    return { verdict, gaps };
+    const verdicts = [say(backend, linker)];
+    if (backend !== "nft") verdicts.push(say(`${backend}, as in the kernel log`, logLinker));
+    return { verdicts, gaps };
   }
 
-  it.each<Backend>(["legacy", "nft", "both"])("of %s rules is right", async (backend) => {
-    const packets = Math.ceil(WANTED / 4 / 20);
-    const { verdict, gaps } = await link(backend, packets, Math.ceil(packets / 4));
-    expect(gaps).toEqual([]);
-    expect(verdict.wrong).toBe(0);
-  }, 900_000);
+  it.each<Backend>(["legacy", "nft", "both"])(
+    "of %s rules is right, live and as the kernel log would have it",
+    async (backend) => {
+      const packets = Math.ceil(WANTED / EVENTS_A_PACKET);
+      let pace: Pace = { burst: 60, pause: 200_000 };
+      let run = await link(backend, packets, Math.ceil(packets / 4), pace);
+      // On a busy machine the kernel loses events, and then nobody can link them.
+      for (let tries = 0; run.gaps.length > 0 && tries < 3; tries++) {
+        pace = { burst: 60, pause: pace.pause * 2 };
+        run = await link(backend, packets, Math.ceil(packets / 4), pace);
+      }
+      expect(run.gaps).toEqual([]);
+      for (const verdict of run.verdicts) {
+        expect(verdict.wrong).toBe(0);
+        // Packets like no other are never doubted, and doubt is rare where others are sent at the same time.
+        expect(verdict.needlesslyUnsure).toBe(0);
+        expect(verdict.unsure).toBeLessThan(verdict.events / 20);
+      }
+      expect(run.verdicts[0]?.events).toBeGreaterThan(WANTED / 2);
+    },
+    900_000,
+  );
 });
+
+function say(what: string, linker: JudgedLinker): LinkingVerdict {
+  const verdict = linker.end();
+  const { events, journeys, wrong, unsure, needlesslyUnsure, examples } = verdict;
+  const nanos = Math.round((linker.spent * 1000) / events);
+  process.stdout.write(
+    `linking (${what}): ${events} events of ${journeys} packets, ${wrong} wrong, ${unsure} unsure (${needlesslyUnsure} of packets like no other), ${nanos} ns an event\n`,
+  );
+  if (examples.length > 0) process.stdout.write(`${examples.join("\n")}\n`);
+  return verdict;
+}
 
 /** The same flow from other ports. */
 function otherSource(flow: string): string {
   const [kind, from, port, ...to] = flow.split(":");
-  const isEcho = to.at(-1) === "0";
-  return [kind, from, isEcho ? port : Number(port) + 1000, ...to].join(":");
+  return [kind, from, Number(port) + 1000, ...to].join(":");
 }
 
 /** For `bench/link-events.ts`. */

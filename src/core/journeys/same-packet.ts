@@ -21,6 +21,24 @@ export function likeness(before: Packet, from: Place | null, now: Packet, to: Pl
   return isWhole(before) && isWhole(now) ? "translated" : null;
 }
 
+/**
+ * Whether the two have one content, by their checksums; null where those do not tell. Some targets and helpers change a
+ * content on the way (TCPMSS, SIP), so two contents are a strong hint of two packets and no proof.
+ */
+export function sameContent(a: Packet, b: Packet): boolean | null {
+  return a.contentSum === null || b.contentSum === null ? null : a.contentSum === b.contentSum;
+}
+
+/** Whether the headers have a number that another packet of the same connection does not have, but for a repeated one. */
+export function isNumbered(packet: Packet): boolean {
+  return (
+    (packet.ipId !== null && packet.ipId !== 0) ||
+    packet.contentSum !== null ||
+    packet.tcp?.seq != null ||
+    packet.icmp?.sequence != null
+  );
+}
+
 /** Enough is known to tell this packet from its neighbours. */
 export function isWhole(packet: Packet): boolean {
   if (packet.src === null || packet.dst === null || packet.protocol === null || packet.length === null)

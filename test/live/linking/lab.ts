@@ -26,12 +26,19 @@ export interface LinkingLab {
   readonly one: string;
   readonly two: string;
   /** Sends `count` packets round the flows, named from `name` on. */
-  readonly send: (netns: string, cpu: number, name: number, count: number, flows: readonly string[], pace?: Pace) => Promise<void>;
+  readonly send: (
+    netns: string,
+    cpu: number,
+    name: number,
+    count: number,
+    flows: readonly string[],
+    pace?: Pace,
+  ) => Promise<void>;
   readonly remove: () => Promise<void>;
 }
 
 export interface Pace {
-  /** Packets before each pause, and its microseconds. */
+  /** Packets of each sender that are sent at once, and microseconds from one such moment to the next, which is the same for all. */
   readonly burst: number;
   readonly pause: number;
 }
@@ -65,9 +72,12 @@ export async function makeLinkingLab(backend: Backend): Promise<LinkingLab> {
     router,
     one,
     two,
-    send: async (netns, cpu, name, count, flows, pace = { burst: 20, pause: 2000 }) => {
+    send: async (netns, cpu, name, count, flows, pace = { burst: 60, pause: 200_000 }) => {
       const words = [cpu, name, count, pace.burst, pace.pause].map(String);
-      const sent = await runSuccessfully(program, ["send", ...words, ...flows], { netns, timeoutMs: 600_000 });
+      const sent = await runSuccessfully(program, ["send", ...words, ...flows], {
+        netns,
+        timeLimitMs: 600_000,
+      });
       if (!sent.ok) throw new Error(sent.error.message);
     },
     remove: async () => {

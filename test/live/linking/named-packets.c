@@ -4,6 +4,7 @@
  *     named-packets send CPU FIRST-NAME COUNT BURST PAUSE-US FLOW…
  *     named-packets echo PORT…
  *
+ * It sends BURST packets whenever PAUSE-US microseconds are over, by the machine's clock: so all senders start their bursts together.
  * A FLOW is KIND:SOURCE:PORT:DESTINATION:PORT, and packets go round the flows. The payload starts with the name, 32 bits in network order. KIND:
  *   u  UDP of an ordinary socket: identification 0, don't fragment, and of the checksum only the addresses' part (CHECKSUM_PARTIAL)
  *   c  the same, connected: an identification that counts
@@ -165,6 +166,12 @@ static void parse_flow(const char *text, struct flow *flow) {
   flow->fd = open_flow(flow);
 }
 
+static long microseconds(void) {
+  struct timespec now;
+  clock_gettime(CLOCK_MONOTONIC, &now);
+  return now.tv_sec * 1000000L + now.tv_nsec / 1000;
+}
+
 static void run_send(int argc, char **argv) {
   static struct flow flows[MOST_FLOWS];
   cpu_set_t cpus;
@@ -178,7 +185,7 @@ static void run_send(int argc, char **argv) {
   for (int i = 0; i < many; i++) parse_flow(argv[5 + i], &flows[i]);
   for (uint32_t i = 0; i < count; i++) {
     send_one(&flows[i % many], name + i);
-    if ((i + 1) % burst == 0) usleep(pause_us);
+    if ((i + 1) % burst == 0) usleep(pause_us - microseconds() % pause_us);
   }
 }
 
