@@ -39,6 +39,12 @@ export const TEST_PACKAGES = [
   { name: "conntrack", programs: ["conntrack"], purpose: "tests: the second opinion on connections" },
   { name: "gcc", programs: ["cc"], purpose: "tests: a sender of packets that carry their names" },
   { name: "libc6-dev", programs: ["cc"], purpose: "tests: the same" },
+  {
+    name: "bpftrace",
+    programs: ["bpftrace"],
+    purpose: "tests: what the kernel says of the packets it drops",
+  },
+  { name: "ipset", programs: ["ipset"], purpose: "labs: a set of addresses in a legacy rule" },
   { name: "busybox", programs: ["busybox"], purpose: "tests: the shell of small hosts" },
   {
     name: "shellcheck",

@@ -6,6 +6,7 @@ export const UNDO_FORMATS = ["text", "json"] as const;
 export type UndoFormat = (typeof UNDO_FORMATS)[number];
 
 export const LAB_ACTIONS = ["run", "up", "down"] as const;
+export const LAB_BACKENDS = ["legacy", "nft", "mixed", "none"] as const;
 export type LabAction = (typeof LAB_ACTIONS)[number];
 
 export const DOCTOR_FORMATS = ["tree", "json"] as const;
@@ -15,6 +16,9 @@ export const CANARY_PLACES = ["scratch", "here", "none"] as const;
 
 export const HOOKS_FORMATS = ["tree", "json", "md"] as const;
 export type HooksFormat = (typeof HOOKS_FORMATS)[number];
+
+export const SNAPSHOT_FORMATS = ["json", "tree"] as const;
+export type SnapshotFormat = (typeof SNAPSHOT_FORMATS)[number];
 
 export const HOOK_FAMILIES = ["ip", "ip6", "inet", "arp", "bridge", "netdev"] as const;
 export type HookFamily = (typeof HOOK_FAMILIES)[number];

@@ -1,7 +1,7 @@
 #!/usr/bin/env node
 /** The command line. Commands are loaded when they are asked for, so that `--help` and `--version` answer at once. */
 import { readFileSync } from "node:fs";
-import { Argument, Command, CommanderError, InvalidArgumentError, Option } from "commander";
+import { Command, CommanderError, InvalidArgumentError, Option } from "commander";
 import type { ExitStatus } from "../app/refusal.ts";
 import {
   CANARY_PLACES,
@@ -9,7 +9,8 @@ import {
   FORMATS,
   HOOK_FAMILIES,
   HOOKS_FORMATS,
-  LAB_ACTIONS,
+  LAB_BACKENDS,
+  SNAPSHOT_FORMATS,
   UNDO_FORMATS,
 } from "./choices.ts";
 import { say } from "./say.ts";
@@ -87,6 +88,8 @@ program
   .option("--rate <n>", "trace at most so many packets a second", wholeNumber, 1000)
   .option("--conntrack", "hear of connections too, so that translations are told exactly", false)
   .option("--nflog <group>", "show what NFLOG and log rules send to this group (repeatable)", nflogGroups, [])
+  .option("--wire", "capture the packets at the interfaces too: fragments, MACs, checksums (tcpdump)", false)
+  .option("--drops", "ask the kernel what it drops outside the rules, and why (bpftrace)", false)
   .addOption(formatOption())
   .option("--strict", "end with status 4 when the evidence has gaps", false)
   .option(
@@ -161,6 +164,19 @@ program
   });
 
 program
+  .command("snapshot")
+  .description(
+    "what the host is like: addresses, routes, settings, sockets, rules, for explain; changes nothing",
+  )
+  .option("--netns <name>", "of this network namespace: a name, a path, or pid:N (repeatable)", collect, [])
+  .option("--out <file>", "write it to this file, which its owner alone may read")
+  .addOption(new Option("--format <format>", "how to print").choices(SNAPSHOT_FORMATS).default("json"))
+  .action(async (flags) => {
+    const { snapshotCommand } = await import("./snapshot.ts");
+    status = await snapshotCommand(flags);
+  });
+
+program
   .command("undo")
   .description("put back what a killed run of nfpath has left; runs that still live are left alone")
   .addOption(new Option("--format <format>", "how to print").choices(UNDO_FORMATS).default("text"))
@@ -172,17 +188,12 @@ program
 program
   .command("lab")
   .description("real hosts in network namespaces, to look at and to trace in")
-  .addArgument(new Argument("<name>", "which lab").choices(["docker-udp"]))
-  .addArgument(
-    new Argument("[action]", "build, trace and remove it; or build it; or remove it")
-      .choices(LAB_ACTIONS)
-      .default("run"),
-  )
-  .addOption(new Option("--backend <backend>", "whose rules").choices(["legacy", "nft"]).default("legacy"))
+  .argument("<words...>", "list; or run NAME; or NAME and what to do: run, up (build it and leave it), down")
+  .addOption(new Option("--backend <backend>", "whose rules").choices(LAB_BACKENDS))
   .addOption(formatOption())
-  .action(async (_name, action, flags) => {
+  .action(async (words, flags) => {
     const { labCommand } = await import("./lab.ts");
-    status = await labCommand(action, flags);
+    status = await labCommand(words, flags);
   });
 
 const SECONDS: ReadonlyMap<string, number> = new Map([

@@ -20,6 +20,8 @@ export interface TraceFlags {
   readonly rate: number;
   readonly conntrack: boolean;
   readonly nflog: readonly number[];
+  readonly wire: boolean;
+  readonly drops: boolean;
   readonly format: Format;
   readonly strict: boolean;
   readonly dryRun: boolean;
@@ -49,6 +51,8 @@ export async function traceCommand(
       rate: flags.rate,
       conntrack: flags.conntrack,
       nflogGroups: flags.nflog,
+      wire: flags.wire,
+      drops: flags.drops,
       during:
         program === undefined ? null : async () => sayExit(program, await runUserCommand(program, args)),
       signal: stop.signal,
