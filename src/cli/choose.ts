@@ -25,7 +25,9 @@ export interface Choice {
 /** A journey is chosen when its packet matches at any point of its way: before or after NAT. */
 export function isChosen(explained: Explained, { filter, only }: Choice): boolean {
   if (only !== null && !only.includes(explained.outcome.verdict)) return false;
-  return filter === null || matchesAnywhere(explained.journey, filter);
+  return (
+    filter === null || [explained, ...explained.parts].some(({ journey }) => matchesAnywhere(journey, filter))
+  );
 }
 
 function matchesAnywhere(journey: Journey, filter: Filter): boolean {

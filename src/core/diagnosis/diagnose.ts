@@ -3,6 +3,7 @@
 import { type HostBook, NO_HOSTS } from "../hosts/host-book.ts";
 import type { Besides } from "../journeys/besides.ts";
 import type { Journey } from "../journeys/journey.ts";
+import { RelationMemory, type Relations } from "../journeys/relations.ts";
 import type { RuleBook } from "../rulesets/rule-book.ts";
 import { CAUSES, DEATHS } from "./causes.ts";
 import { deathOf } from "./death.ts";
@@ -23,6 +24,12 @@ export interface Explained {
   readonly besides: Besides;
   /** What the routes of a snapshot say about it; empty where there is none. */
   readonly routing: readonly RoutingNote[];
+  /** What other journeys are to it. */
+  readonly relations: Relations;
+  /** Where it went on, in other namespaces: `outcome` is then that of the last of them. */
+  readonly parts: readonly Explained[];
+  /** What became of it in its own namespace. */
+  readonly outcomeHere: Outcome;
 }
 
 const NAT_HOOKS = ["prerouting", "input", "output", "postrouting"] as const;
@@ -36,6 +43,7 @@ const GRAVITY: Readonly<Record<Severity, number>> = { error: 0, warning: 1, info
 export class Diagnosis {
   readonly #chains: KnownChains;
   readonly #flows: FlowMemory;
+  readonly #relations = new RelationMemory();
   #hosts: HostBook;
   /** For each journey that was learned and not yet explained, its answer as far as one came. */
   readonly #answers = new Map<string, Answer | null>();
@@ -55,10 +63,16 @@ export class Diagnosis {
   learn(journey: Journey): void {
     this.#chains.learn(journey);
     this.#answers.set(journey.id, null);
+    this.#relations.learn(journey);
     this.#flows.learn(journey, (answer) => {
       // Too late for one that was shown already.
       if (this.#answers.has(journey.id)) this.#answers.set(journey.id, answer);
     });
+  }
+
+  /** The journey in another namespace that this one goes on from; null where none is known. */
+  partBefore(journey: Journey): string | null {
+    return this.#relations.of(journey).continues?.journey ?? null;
   }
 
   explain(journey: Journey, besides: Besides): Explained {
@@ -83,6 +97,19 @@ export class Diagnosis {
     if (death !== null) findings.unshift(death.finding);
     findings.sort((a, b) => GRAVITY[a.severity] - GRAVITY[b.severity]);
     this.#answers.delete(journey.id);
-    return { journey, outcome: circumstances.outcome, findings, answer, besides, routing };
+    const relations = this.#relations.of(journey);
+    this.#relations.forget(journey);
+    const { outcome: outcomeHere } = circumstances;
+    return {
+      journey,
+      outcome: outcomeHere,
+      findings,
+      answer,
+      besides,
+      routing,
+      relations,
+      parts: [],
+      outcomeHere,
+    };
   }
 }

@@ -15,6 +15,7 @@ import type { OpenJourney } from "../journeys/open-journey.ts";
 import type { RuleBook } from "../rulesets/rule-book.ts";
 import { Diagnosis, type Explained } from "./diagnose.ts";
 import { FlowMemory } from "./flows.ts";
+import { joinParts, waitingTogether } from "./parts.ts";
 
 export interface ExplainerOptions {
   readonly linker: LinkerOptions;
@@ -108,18 +109,21 @@ export class Explainer {
     this.#diagnosis ??= new Diagnosis(this.#book, this.#flows, this.#hosts);
     const diagnosis = this.#diagnosis;
     this.#held.sort((a, b) => a.open.number - b.open.number);
+    for (const held of this.#held) {
+      if (held.journey !== null) continue;
+      held.journey = assembleJourney(held.open, this.#book);
+      diagnosis.learn(held.journey);
+    }
+    const waiting = waitingTogether(this.#held, mayLeave, (journey) => diagnosis.partBefore(journey));
     const leaving: Journey[] = [];
     const staying: Held[] = [];
     for (const held of this.#held) {
-      if (held.journey === null) {
-        held.journey = assembleJourney(held.open, this.#book);
-        diagnosis.learn(held.journey);
-      }
-      if (leaving.length < most && mayLeave(held)) leaving.push(held.journey);
+      const { journey } = held;
+      if (journey !== null && leaving.length < most && !waiting.has(journey.id)) leaving.push(journey);
       else staying.push(held);
     }
     this.#held = staying;
-    return leaving.map((journey) => diagnosis.explain(journey, this.#besides.take(journey)));
+    return joinParts(leaving.map((journey) => diagnosis.explain(journey, this.#besides.take(journey))));
   }
 }
 
