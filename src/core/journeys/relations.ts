@@ -110,8 +110,9 @@ export class RelationMemory {
     const packet = journey.first?.packet ?? null;
     if (packet === null) return null;
     if (packet.quoted !== null) {
-      const quoted = packet.quoted;
-      const found = this.#shapes.at(quoteKey(quoted)).filter((cause) => isRecent(cause, journey));
+      const quoted = fullestQuote(journey) ?? packet.quoted;
+      const key = quoted.src === null ? cutQuoteKey(packet.dst, quoted) : quoteKey(quoted);
+      const found = this.#shapes.at(key).filter((cause) => isRecent(cause, journey));
       return relation(found, journey.netns, "quoted-headers");
     }
     if (packet.tcp === null || ((packet.tcp.flags ?? 0) & TCP_FLAG_BITS.RST) === 0) return null;
@@ -208,6 +209,7 @@ function shapeKeys(journey: Journey): ReadonlySet<string> {
     // No error is sent about an error.
     if (packet.quoted !== null) continue;
     keys.add(quoteKey(packet));
+    keys.add(cutQuoteKey(packet.src, packet));
     if (packet.tcp !== null) keys.add(connectionKey(packet.src, packet.sport, packet.dst, packet.dport));
   }
   return keys;
@@ -215,6 +217,20 @@ function shapeKeys(journey: Journey): ReadonlySet<string> {
 
 function quoteKey({ protocol, src, sport, dst, dport, ipId, icmp, tcp }: Packet): string {
   return `${protocol} ${src} ${sport} ${dst} ${dport} ${ipId} ${icmp?.id} ${icmp?.sequence} ${tcp?.seq}`;
+}
+
+/** nft shows 20 bytes of an error, and of the quotation no more than the 12 before its addresses: its sender is who is told. */
+function cutQuoteKey(sender: string | null, { protocol, ipId, length }: Packet): string {
+  return `cut ${protocol} ${sender} ${ipId} ${length}`;
+}
+
+/** As far as any tracer showed it. */
+function fullestQuote(journey: Journey): Packet | null {
+  for (const { sighting } of journey.steps) {
+    const quoted = sighting?.packet.quoted ?? null;
+    if (quoted !== null && quoted.src !== null) return quoted;
+  }
+  return null;
 }
 
 function connectionKey(
