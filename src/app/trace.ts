@@ -5,17 +5,19 @@
  * which mean nothing without the list that was in force.
  */
 import { setTimeout as sleep } from "node:timers/promises";
-import { assertNever, ok, type Result, refused } from "../core/base/result.ts";
-import type { Time } from "../core/base/time.ts";
+import { ok, type Result, refused } from "../core/base/result.ts";
+import { nanosBetween, type Time } from "../core/base/time.ts";
 import type { Explained } from "../core/diagnosis/diagnose.ts";
 import { Explainer } from "../core/diagnosis/explainer.ts";
-import type { Event, GapEvent, UnparsedEvent } from "../core/events/event.ts";
+import type { Event, GapEvent, StepEvent, UnparsedEvent } from "../core/events/event.ts";
 import { anywhereOnItsWay } from "../core/filters/anywhere.ts";
 import type { Filter } from "../core/filters/filter.ts";
 import { toNftRules } from "../core/filters/nft.ts";
+import { filterPredicate, matchesFilter } from "../core/filters/predicate.ts";
 import { printFilter } from "../core/filters/print.ts";
 import type { HostSnapshot } from "../core/hosts/host.ts";
 import { HostBook } from "../core/hosts/host-book.ts";
+import type { Journey } from "../core/journeys/journey.ts";
 import { isMarkedByOthersOnly } from "../core/journeys/marked-by.ts";
 import { ownTableName } from "../core/plans/own-table.ts";
 import type { Selectors } from "../core/plans/trace-plan.ts";
@@ -26,11 +28,15 @@ import { takeSnapshot } from "../linux/snapshot/take-snapshot.ts";
 import type { BesideSource, OnEvents } from "../sources/beside-source.ts";
 import { openKernelDrops } from "../sources/kernel-drops.ts";
 import { openWire } from "../sources/wire.ts";
+import type { MechanismWish } from "../tracing/mechanism.ts";
 import { type DryRun, planDryRun } from "../tracing/plan-here.ts";
 import { checkHost } from "../tracing/preflight.ts";
+import { giveUpRights, takeUpRights } from "../tracing/rights.ts";
 import { startTrace, type Trace, type TraceEnd } from "../tracing/trace.ts";
 import { type EventCounts, EventTally } from "./event-tally.ts";
 import type { OnExplained } from "./explain.ts";
+import { ofHost } from "./host-refusal.ts";
+import { hiddenByRaw, isStepOfOwnRule, type Marking, markingOf } from "./marking.ts";
 import { type Refusal, refusal } from "./refusal.ts";
 import { RouteCheck } from "./route-check.ts";
 import { type RulesNow, readRules } from "./rules.ts";
@@ -49,6 +55,8 @@ export interface LiveOptions {
   readonly conntrack?: boolean;
   /** NFLOG groups whose messages are shown with the packets. */
   readonly nflogGroups?: readonly number[];
+  /** How packets are marked; default `auto`: by looking. */
+  readonly mechanism?: MechanismWish;
   /** Whether to capture the packets at the interfaces too. */
   readonly wire?: boolean;
   /** Whether to ask the kernel what it drops, in whatever layer. Takes seconds to begin. */
@@ -57,8 +65,13 @@ export interface LiveOptions {
   readonly during: (() => Promise<void>) | null;
   /** Ends the trace early, cleanly. */
   readonly signal: AbortSignal;
-  /** The trace is armed: packets are marked from now on. */
-  readonly onArmed?: (trace: Trace) => void;
+  /**
+   * Whether this process may give up, for good, what it does not need once the trace is armed and `during` has begun. For a
+   * process that does nothing else afterwards. Default false.
+   */
+  readonly givesUpRights?: boolean;
+  /** The trace is armed: packets are marked from now on, in this way. */
+  readonly onArmed?: (trace: Trace, marking: Marking) => void;
 }
 
 export interface LiveReport {
@@ -96,28 +109,26 @@ export async function traceLive(
   options: LiveOptions,
   onExplained: OnExplained,
 ): Promise<Result<LiveReport, Refusal>> {
-  const selectors = selectorsOf(options.filter);
-  if (!selectors.ok) return selectors;
-  const host = checkHost(options.netns);
+  const marking = await markingOf(options, selectorsOf);
+  if (!marking.ok) return marking;
+  const { selectors, rawRules } = marking.value;
+  const host = checkHost(options.netns, rawRules);
   if (!host.ok) return refused(ofHost(host.error));
   const before = await readAllRules(options.netns);
   if (!before.ok) return refused(ofHost(before.error));
-  const listener = new Listener(new RuleBook(before.value.flatMap((now) => now.rulesets)), onExplained);
-  const besides = await openBesides(options, (batch) => listener.take(batch));
+  const early = new EarlyEvents();
+  const besides = await openBesides(options, (batch) => early.take(batch));
   if (!besides.ok) return refused(ofHost(besides.error));
-  // Taken while the trace is armed: no packet is shown before it is there.
-  const taking = takeSnapshots(options.netns, before.value).then((taken) => {
-    listener.useHosts(taken.hosts);
-    return taken;
-  });
+  const taking = takeSnapshots(options.netns, before.value);
   const started = await startTrace({
-    selectors: selectors.value,
+    selectors,
+    rawRules,
     netns: options.netns,
-    deadlineSeconds: options.seconds + 5,
+    deadlineSeconds: options.seconds + DEADLINE_SLACK_SECONDS,
     ratePerSecond: options.rate,
     conntrack: options.conntrack ?? false,
     nflogGroups: options.nflogGroups ?? [],
-    onEvents: (batch) => listener.take(batch),
+    onEvents: (batch) => early.take(batch),
   });
   if (!started.ok) {
     await endAll(besides.value);
@@ -125,13 +136,37 @@ export async function traceLive(
     return refused(ofHost(started.error));
   }
   const trace = started.value;
-  listener.ownTable = ownTableName(trace.plan.runId);
+  let listener: Listener | null = null;
+  let inForce: readonly RulesNow[] = before.value;
   let end: Awaited<ReturnType<Trace["stop"]>>;
   let endedBy: EndReason;
   try {
-    options.onArmed?.(trace);
-    endedBy = await wait(options, listener, trace.broken);
+    // Rules in raw are part of what the steps speak of.
+    const rulesNow = rawRules === null ? before : await readAllRules(options.netns);
+    if (rulesNow.ok) inForce = rulesNow.value;
+    const book = new RuleBook(rulesetsOf(inForce));
+    listener = new Listener(book, options.filter, onExplained);
+    // Taken while the trace was armed: no packet is shown before it is there.
+    listener.useHosts((await taking).hosts);
+    if (rawRules === null) listener.ownTable = ownTableName(trace.plan.runId);
+    else listener.isOwnStep = (step) => isStepOfOwnRule(step, book, trace.plan.runId);
+    // The kernel log has the packets of everybody who traces.
+    if (trace.readsKernelLog) listener.filter = options.filter;
+    listener.armedAt = now();
+    early.handOver(listener.take);
+    const notes = [
+      ...marking.value.notes,
+      ...hiddenByRaw(rawRules, rulesetsOf(before.value)),
+      ...trace.notes,
+    ];
+    options.onArmed?.(trace, { ...marking.value, notes });
+    const waiting = wait(options, listener, trace.broken);
+    // The user's command has been started by now, with all that the user may do.
+    if (options.givesUpRights === true) giveUpRights(options.netns);
+    endedBy = await waiting;
   } finally {
+    if (options.givesUpRights === true) takeUpRights();
+    if (listener !== null) listener.stoppedAt = now();
     end = await trace.stop();
     await endAll(besides.value);
   }
@@ -148,12 +183,15 @@ export async function traceLive(
   await listener.finish();
   notes.push(...listener.routeCheck.disagreements);
   return ok({
-    rulesets: before.value.flatMap((now) => now.rulesets),
+    rulesets: rulesetsOf(inForce),
     events: listener.events.counts,
     unparsed: listener.events.unparsed,
     gaps: listener.events.gaps,
     journeys: listener.journeys,
-    hosts: { before: hostsBefore.hosts, after: withRules(hostsAfter.hosts, after.ok ? after.value : []) },
+    hosts: {
+      before: withRules(hostsBefore.hosts, inForce),
+      after: withRules(hostsAfter.hosts, after.ok ? after.value : []),
+    },
     end: end.ok ? end.value : null,
     notRestored: end.ok ? null : { ...ofHost(end.error), status: 1 },
     endedBy,
@@ -185,18 +223,38 @@ async function endAll(sources: readonly BesideSource[]): Promise<void> {
 }
 
 /** What `traceLive` would change on this host; nothing is changed. */
-export function planLive(
-  options: Pick<LiveOptions, "filter" | "netns" | "seconds" | "rate">,
-): Result<DryRun, Refusal> {
-  const selectors = selectorsOf(options.filter);
-  if (!selectors.ok) return selectors;
+export async function planLive(
+  options: Pick<LiveOptions, "filter" | "netns" | "seconds" | "rate" | "mechanism">,
+): Promise<Result<DryRun & Pick<Marking, "notes">, Refusal>> {
+  const marking = await markingOf(options, selectorsOf);
+  if (!marking.ok) return marking;
+  const { selectors, rawRules, notes } = marking.value;
   const planned = planDryRun({
-    selectors: selectors.value,
+    selectors,
+    rawRules,
     netns: options.netns,
     deadlineSeconds: options.seconds + DEADLINE_SLACK_SECONDS,
     ratePerSecond: options.rate,
   });
-  return planned.ok ? planned : refused(ofHost(planned.error));
+  return planned.ok ? ok({ ...planned.value, notes }) : refused(ofHost(planned.error));
+}
+
+/** Keeps what comes before there is somebody to take it. */
+class EarlyEvents {
+  #kept: Event[] = [];
+  #taker: ((batch: readonly Event[]) => void) | null = null;
+
+  take(batch: readonly Event[]): void {
+    if (this.#taker === null) this.#kept.push(...batch);
+    else this.#taker(batch);
+  }
+
+  handOver(taker: (batch: readonly Event[]) => void): void {
+    this.#taker = taker;
+    const kept = this.#kept;
+    this.#kept = [];
+    if (kept.length > 0) taker(kept);
+  }
 }
 
 /** Takes events as they come and lets journeys go as they finish. */
@@ -205,16 +263,24 @@ class Listener {
   journeys = 0;
   /** Packets that another run has marked are not ours to show; null until the trace is armed. */
   ownTable: string | null = null;
+  armedAt: Time | null = null;
+  stoppedAt: Time | null = null;
+  /** Steps of rules that this trace has added are no evidence about the host. */
+  isOwnStep: (step: StepEvent) => boolean = () => false;
+  /** Which packets are ours to show where that is all that tells; null: every one. */
+  filter: Filter | null = null;
   readonly #explainer: Explainer;
   readonly #onExplained: OnExplained;
   readonly routeCheck = new RouteCheck();
   /** Journeys are shown one after the other, however slow the reader is. */
   #showing: Promise<void> = Promise.resolve();
 
-  constructor(book: RuleBook, onExplained: OnExplained) {
+  constructor(book: RuleBook, filter: Filter | null, onExplained: OnExplained) {
+    const matches = filterPredicate(filter);
     this.#explainer = new Explainer(book, {
       linker: { idleNanos: IDLE_NANOS, idleEvents: 1_000_000 },
       mostHeld: 50_000,
+      isWanted: (frame) => this.#wasTraced(frame.time) && matches(frame.sighting) === true,
     });
     this.#onExplained = onExplained;
   }
@@ -227,11 +293,21 @@ class Listener {
     this.#explainer.useHosts(new HostBook(hosts));
   }
 
-  take(batch: readonly Event[]): void {
+  readonly take = (batch: readonly Event[]): void => {
     for (const event of batch) {
+      if (event.kind === "step" && this.isOwnStep(event)) continue;
       this.events.count(event);
       this.#show(this.#explainer.add(event));
     }
+  };
+
+  /** Captures begin before packets are marked, and end after. */
+  #wasTraced(time: Time | null): boolean {
+    const { armedAt, stoppedAt } = this;
+    if (armedAt === null) return false;
+    const since = nanosBetween(armedAt, time) ?? 0;
+    const until = stoppedAt === null ? 0 : (nanosBetween(time, stoppedAt) ?? 0);
+    return since >= 0 && until >= 0;
   }
 
   settle(): void {
@@ -243,16 +319,26 @@ class Listener {
     await this.#showing;
   }
 
+  #isOurs(journey: Journey): boolean {
+    const { ownTable, filter } = this;
+    if (ownTable !== null && isMarkedByOthersOnly(journey, ownTable)) return false;
+    return filter === null || isMeant(filter, journey);
+  }
+
   #show(all: readonly Explained[]): void {
-    const { ownTable } = this;
-    const leaving =
-      ownTable === null ? all : all.filter(({ journey }) => !isMarkedByOthersOnly(journey, ownTable));
+    const leaving = all.filter(({ journey }) => this.#isOurs(journey));
     if (leaving.length === 0) return;
     this.journeys += leaving.length;
     this.#showing = this.#showing.then(async () => {
       for (const explained of await this.routeCheck.check(leaving)) await this.#onExplained(explained);
     });
   }
+}
+
+function isMeant(filter: Filter, { steps, first }: Journey): boolean {
+  return [first, ...steps.map(({ sighting }) => sighting)].some(
+    (sighting) => sighting !== null && matchesFilter(filter, sighting) !== false,
+  );
 }
 
 async function wait(options: LiveOptions, listener: Listener, broken: Promise<void>): Promise<EndReason> {
@@ -316,6 +402,10 @@ function selectorsOf(filter: Filter | null): Result<Selectors, Refusal> {
   return ok({ prerouting: prerouting.value, output: output.value });
 }
 
+function rulesetsOf(all: readonly RulesNow[]): readonly Ruleset[] {
+  return all.flatMap(({ rulesets }) => rulesets);
+}
+
 async function readAllRules(
   netns: readonly (string | null)[],
 ): Promise<Result<readonly RulesNow[], HostRefusal>> {
@@ -369,24 +459,4 @@ function compareRules(
     );
   }
   return notes;
-}
-
-/** A host's refusal in the command's terms: what is wrong in the words is 2, what the host does not allow is 3. */
-export function ofHost(error: HostRefusal): Refusal {
-  switch (error.kind) {
-    case "missing-netns":
-      return refusal(2, error.message, error.hint);
-    case "not-linux":
-    case "not-permitted":
-    case "missing-program":
-    case "kernel-lacks":
-    case "nflog-group-taken":
-    case "program-failed":
-    case "program-timed-out":
-    case "too-much-output":
-    case "setting-refused":
-      return refusal(3, error.message, error.hint);
-    default:
-      return assertNever(error.kind);
-  }
 }

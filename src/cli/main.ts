@@ -10,10 +10,12 @@ import {
   HOOK_FAMILIES,
   HOOKS_FORMATS,
   LAB_BACKENDS,
+  MECHANISMS,
   SNAPSHOT_FORMATS,
   UNDO_FORMATS,
 } from "./choices.ts";
-import { say } from "./say.ts";
+import { say, sayRefusal } from "./say.ts";
+import { refuseSetuid, sayLeftoversAtStart } from "./start.ts";
 
 const version = (
   JSON.parse(readFileSync(new URL("../../package.json", import.meta.url), "utf8")) as { version: string }
@@ -40,6 +42,10 @@ const program = new Command("nfpath")
 Exit status: 0 it worked, whatever became of the packets; 1 nfpath itself failed; 2 the words of the command were
 wrong; 3 not permitted, or the kernel lacks what is needed; 4 the evidence is not whole and --strict was given.`,
   )
+  .hook("preAction", async (_program, command) => {
+    // It is about to undo them, and says more.
+    if (command.name() !== "undo") await sayLeftoversAtStart();
+  })
   .exitOverride();
 
 function formatOption(): Option {
@@ -88,6 +94,14 @@ program
   .option("--rate <n>", "trace at most so many packets a second", wholeNumber, 1000)
   .option("--conntrack", "hear of connections too, so that translations are told exactly", false)
   .option("--nflog <group>", "show what NFLOG and log rules send to this group (repeatable)", nflogGroups, [])
+  .addOption(
+    new Option(
+      "--mechanism <how>",
+      "mark packets by an nft table, or by rules in iptables' raw table where there is no nft",
+    )
+      .choices(MECHANISMS)
+      .default("auto"),
+  )
   .option("--wire", "capture the packets at the interfaces too: fragments, MACs, checksums (tcpdump)", false)
   .option("--drops", "ask the kernel what it drops outside the rules, and why (bpftrace)", false)
   .addOption(formatOption())
@@ -108,7 +122,8 @@ program
 nfpath trace udp port 53 -- dig example.net     traces while the command runs and ends a moment after it
 
 What it changes on the host, and takes back however it ends:
-  - one nft table of its own (inet nfpath_…, owned by the running nfpath), which marks the chosen packets
+  - one nft table of its own (inet nfpath_…, owned by the running nfpath), which marks the chosen packets; without nft,
+    rules at the end of legacy iptables' raw table, with the comment nfpath:… (an empty raw table stays, if there was none)
   - net.netfilter.nf_log.2 and .10, only where legacy iptables tables are in use`,
   )
   .action(async (words, flags) => {
@@ -227,8 +242,13 @@ function wholeNumber(text: string): number {
   return Number(text);
 }
 
+const refused = refuseSetuid();
 try {
-  await program.parseAsync([...process.argv.slice(0, 2), ...ourWords]);
+  if (refused === null) await program.parseAsync([...process.argv.slice(0, 2), ...ourWords]);
+  else {
+    sayRefusal(refused);
+    status = refused.status;
+  }
 } catch (error) {
   if (error instanceof CommanderError) {
     status = error.exitCode === 0 ? 0 : 2;
@@ -236,7 +256,8 @@ try {
     say(
       `nfpath: a defect in nfpath: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}`,
     );
-    status = 1;
+    // At once: what was started ends with us, and undoes what was changed.
+    process.exit(1);
   }
 }
 process.exitCode = status;

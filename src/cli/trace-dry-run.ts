@@ -5,21 +5,23 @@ import { printable } from "../core/base/text.ts";
 import type { Filter } from "../core/filters/filter.ts";
 import { describePlan } from "../core/plans/plan.ts";
 import { Output } from "./output.ts";
-import { sayRefusal } from "./say.ts";
+import { say, sayRefusal } from "./say.ts";
 import type { TraceFlags } from "./trace.ts";
 
 export async function dryRun(filter: Filter | null, flags: TraceFlags): Promise<ExitStatus> {
-  const planned = planLive({
+  const planned = await planLive({
     filter,
     netns: flags.netns.length === 0 ? [null] : flags.netns,
     seconds: flags.for,
     rate: flags.rate,
+    mechanism: flags.mechanism,
   });
   if (!planned.ok) {
     sayRefusal(planned.error);
     return planned.error.status;
   }
-  const { plan, notKnown } = planned.value;
+  const { plan, notKnown, notes } = planned.value;
+  for (const note of notes) say(note);
   const isForPrograms = flags.format === "json" || flags.format === "jsonl";
   const lines = isForPrograms
     ? [JSON.stringify({ schema: "nfpath/plan@1", plan, notKnown })]

@@ -1,6 +1,7 @@
 /** `nfpath trace --print-script`: a shell script that does the trace on a host without Node. */
 import { type ExitStatus, type Refusal, refusal } from "../app/refusal.ts";
 import { scriptFor } from "../app/trace-script.ts";
+import type { MechanismWord } from "./choices.ts";
 import { readFilter } from "./explain.ts";
 import { Output } from "./output.ts";
 import { sayRefusal } from "./say.ts";
@@ -9,6 +10,7 @@ export interface ScriptFlags {
   readonly netns: readonly string[];
   readonly for: number;
   readonly rate: number;
+  readonly mechanism: MechanismWord;
 }
 
 export async function printScriptCommand(
@@ -29,6 +31,10 @@ export async function printScriptCommand(
         "start the script where the packets are: ip netns exec NAME sh SCRIPT",
       ),
     );
+  }
+  if (flags.mechanism !== "auto") {
+    const hint = `choose it where the script runs: NFPATH_MECHANISM=${flags.mechanism} sh SCRIPT`;
+    return fail(refusal(2, "--print-script takes no --mechanism", hint));
   }
   const { for: seconds, rate } = flags;
   const script = scriptFor({ version, filter: filter.value, filterText, seconds, rate });

@@ -2,7 +2,7 @@
 import type { ExitStatus, Refusal } from "../app/refusal.ts";
 import { type LiveReport, traceLive } from "../app/trace.ts";
 import { runUserCommand } from "../linux/process.ts";
-import type { Format } from "./choices.ts";
+import type { Format, MechanismWord } from "./choices.ts";
 import { isChosen } from "./choose.ts";
 import { readFilter } from "./explain.ts";
 import { printerFor } from "./formats.ts";
@@ -11,7 +11,6 @@ import { Output } from "./output.ts";
 import { say, sayRefusal } from "./say.ts";
 import { liveSummaryLines, liveSummaryObject, Tally } from "./summary.ts";
 import { dryRun } from "./trace-dry-run.ts";
-import { sayLeftovers } from "./undo.ts";
 
 export interface TraceFlags {
   readonly netns: readonly string[];
@@ -20,6 +19,7 @@ export interface TraceFlags {
   readonly rate: number;
   readonly conntrack: boolean;
   readonly nflog: readonly number[];
+  readonly mechanism: MechanismWord;
   readonly wire: boolean;
   readonly drops: boolean;
   readonly format: Format;
@@ -34,7 +34,6 @@ export async function traceCommand(
 ): Promise<ExitStatus> {
   const filter = readFilter(words.join(" "));
   if (!filter.ok) return fail(filter.error);
-  sayLeftovers();
   if (flags.dryRun) return dryRun(filter.value, flags);
   const output = new Output(process.stdout);
   const printer = printerFor(flags.format, output);
@@ -51,15 +50,18 @@ export async function traceCommand(
       rate: flags.rate,
       conntrack: flags.conntrack,
       nflogGroups: flags.nflog,
+      mechanism: flags.mechanism,
       wire: flags.wire,
       drops: flags.drops,
       during:
         program === undefined ? null : async () => sayExit(program, await runUserCommand(program, args)),
       signal: stop.signal,
-      onArmed: () =>
-        say(
-          `tracing for ${flags.for} s${program === undefined ? "" : " or as long as the command runs"}; Ctrl-C ends it`,
-        ),
+      givesUpRights: true,
+      onArmed: (_trace, { how, notes }) => {
+        for (const note of notes) say(note);
+        const whileRuns = program === undefined ? "" : " or as long as the command runs";
+        say(`tracing for ${flags.for} s${whileRuns} by ${how}; Ctrl-C ends it`);
+      },
     },
     async (explained) => {
       const shows = isChosen(explained, { filter: null, only: null }) && withinLimit(tally, flags.packets);

@@ -5,10 +5,12 @@
  * Programs run with an English locale and in UTC, because their words are read by programs. They get a session of their
  * own: a Ctrl-C at the terminal goes to nfpath, which then ends what it started in the right order.
  */
-import { type ChildProcess, spawn } from "node:child_process";
+import { type ChildProcess, spawn, spawnSync } from "node:child_process";
 import type { Readable, Writable } from "node:stream";
 import { ok, type Result, refused } from "../core/base/result.ts";
+import type { Capability } from "./capabilities.ts";
 import { findNetns } from "./netns.ts";
+import { withRightsForChild } from "./privileges.ts";
 import { debianPackageOf, findProgram } from "./programs.ts";
 import { type HostRefusal, hostRefusal } from "./refusal.ts";
 
@@ -16,6 +18,8 @@ export interface ProcessOptions {
   /** The namespace to run in: a name, a path, `pid:N`; null or absent for our own. */
   readonly netns?: string | null;
   readonly env?: Readonly<Record<string, string>>;
+  /** Capabilities that the program gets at most, where root starts it; absent: all there are. */
+  readonly rights?: readonly Capability[];
 }
 
 export interface RunOptions extends ProcessOptions {
@@ -80,6 +84,31 @@ export async function runSuccessfully(
   );
 }
 
+/**
+ * Runs a program to its end with the calling thread, in whose network namespace it is: for who undoes, and has no event loop.
+ * It inherits `heldFd`, a lock's file for one, until its end.
+ */
+export function runProcessHere(
+  program: string,
+  args: readonly string[],
+  { timeLimitMs, heldFd }: { readonly timeLimitMs: number; readonly heldFd: number | null },
+): Result<Finished, HostRefusal> {
+  const path = findProgram(program);
+  if (path === null) return refused(missingProgram(program));
+  const run = spawnSync(path, [...args], {
+    encoding: "utf8",
+    timeout: timeLimitMs,
+    killSignal: "SIGKILL",
+    stdio: heldFd === null ? ["ignore", "pipe", "pipe"] : ["ignore", "pipe", "pipe", heldFd],
+    env: { ...process.env, LC_ALL: "C", TZ: "UTC" },
+  });
+  if (run.error !== undefined) {
+    const isLate = "code" in run.error && run.error.code === "ETIMEDOUT";
+    return refused(isLate ? timedOut(program, timeLimitMs) : cannotStart(program, run.error));
+  }
+  return ok({ status: run.status, signal: run.signal, stdout: run.stdout, stderr: run.stderr });
+}
+
 export interface Exit {
   readonly status: number | null;
   readonly signal: string | null;
@@ -131,11 +160,13 @@ export async function runUserCommand(
 }
 
 function spawnProcess(path: string, args: readonly string[], options: ProcessOptions): RunningProcess {
-  const child = spawn(path, args, {
-    detached: true,
-    stdio: ["pipe", "pipe", "pipe"],
-    env: { ...process.env, LC_ALL: "C", TZ: "UTC", ...options.env },
-  });
+  const start = () =>
+    spawn(path, args, {
+      detached: true,
+      stdio: ["pipe", "pipe", "pipe"],
+      env: { ...process.env, LC_ALL: "C", TZ: "UTC", ...options.env },
+    });
+  const child = options.rights === undefined ? start() : withRightsForChild(options.rights, start);
   // A program that ends without reading its input is no defect: its exit status tells.
   child.stdin.on("error", ignoreBrokenPipe);
   return {
@@ -183,7 +214,12 @@ export function missingProgram(program: string): HostRefusal {
   return hostRefusal("missing-program", `the program ${program} is not installed`, hint);
 }
 
-function programFailed(program: string, args: readonly string[], how: string, stderr: string): HostRefusal {
+export function programFailed(
+  program: string,
+  args: readonly string[],
+  how: string,
+  stderr: string,
+): HostRefusal {
   const said = firstLine(stderr);
   return hostRefusal(
     "program-failed",

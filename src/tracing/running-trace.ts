@@ -10,14 +10,27 @@ import { revertRun } from "../linux/undo/revert-run.ts";
 import type { LiveSource } from "../sources/live.ts";
 import type { Listener } from "./listener.ts";
 import type { NftSession } from "./nft-session.ts";
+import { type Counts, readRuleCounts } from "./rule-counts.ts";
 import type { Trace, TraceEnd, TraceRefusal } from "./trace.ts";
 
 /** A packet may wait in a queue between two hooks. */
 const QUIET_MS = 100;
 const MOST_DRAIN_MS = 1_000;
 
+export interface RunningParts {
+  readonly plan: Plan;
+  readonly journal: JournalFile;
+  readonly source: LiveSource;
+  /** Empty where rules in raw mark: those are the guardian's. */
+  readonly sessions: readonly NftSession[];
+  readonly listener: Listener;
+  readonly notes: readonly string[];
+}
+
 export class RunningTrace implements Trace {
   readonly plan: Plan;
+  readonly readsKernelLog: boolean;
+  readonly notes: readonly string[];
   readonly broken: Promise<void>;
   readonly #journal: JournalFile;
   readonly #source: LiveSource;
@@ -25,14 +38,10 @@ export class RunningTrace implements Trace {
   readonly #listener: Listener;
   #stopped: Promise<Result<TraceEnd, TraceRefusal>> | null = null;
 
-  constructor(
-    plan: Plan,
-    journal: JournalFile,
-    source: LiveSource,
-    sessions: readonly NftSession[],
-    listener: Listener,
-  ) {
+  constructor({ plan, journal, source, sessions, listener, notes }: RunningParts) {
     this.plan = plan;
+    this.notes = notes;
+    this.readsKernelLog = notes.length > 0;
     this.#journal = journal;
     this.#source = source;
     this.#sessions = sessions;
@@ -41,15 +50,21 @@ export class RunningTrace implements Trace {
   }
 
   readonly stop = (): Promise<Result<TraceEnd, TraceRefusal>> => {
-    this.#stopped ??= this.#disarm();
+    this.#stopped ??= this.#disarm().catch(async (error: unknown) => {
+      // A defect: the guardian undoes what was left undone, tables included.
+      await this.#source.end();
+      throw error;
+    });
     return this.#stopped;
   };
 
   async #disarm(): Promise<Result<TraceEnd, TraceRefusal>> {
     const lostTables = this.#sessions.filter((session) => session.hasEnded()).map(tableLost);
-    const counts = await Promise.all(this.#sessions.map(readCounts));
+    const rules = await readRuleCounts(this.plan);
+    const counts = [...(await Promise.all(this.#sessions.map(readCounts))), ...rules.counts];
     await Promise.all(this.#sessions.map((session) => session.end()));
-    await this.#untilQuiet();
+    // Rules in raw are deleted by the guardian, which waits itself.
+    if (this.#sessions.length > 0) await this.#untilQuiet();
     const ended = await this.#source.end();
     const undone = ended.ok ? ended.value : revertRun(this.#journal);
     this.#reportRateLimit(counts);
@@ -62,7 +77,7 @@ export class RunningTrace implements Trace {
       restored: [...this.#sessions.map(tableGone), ...undone.restored],
       leftAlone: undone.leftAlone,
       handedOn: undone.handedOn,
-      problems: [...lostTables, ...(ended.ok ? [] : [ended.error])],
+      problems: [...lostTables, ...rules.problems, ...(ended.ok ? [] : [ended.error])],
     });
   }
 
@@ -84,12 +99,6 @@ function notRestored(failed: readonly string[]): TraceRefusal {
     "the trace has ended, but not everything could be put back",
     failed.join("; "),
   );
-}
-
-interface Counts {
-  readonly netns: string | null;
-  readonly matched: number;
-  readonly marked: number;
 }
 
 /** The two counters of our chain. A table that has gone (a namespace that was deleted) counts nothing. */

@@ -4,6 +4,9 @@
  * Every kind of change that nfpath can make is a kind of `Action` in this file; there is no other way to change a host.
  */
 
+import { type RawRule, ruleArguments } from "./raw-rules.ts";
+import { shellWords } from "./script/shell-words.ts";
+
 export interface Plan {
   /** The run's id; all names that the plan gives carry it, so two runs cannot undo each other. */
   readonly runId: string;
@@ -35,12 +38,18 @@ export type Action =
       readonly name: string;
       readonly value: string;
       readonly expected: string;
-    };
+    }
+  /** Append a rule to a chain of legacy iptables' raw table, which comes into being if need be. */
+  | ({ readonly kind: "append-rule" } & RawRule)
+  /** Delete a rule by its exact words, as often as it is there; nothing to do where it or its table is not. */
+  | ({ readonly kind: "delete-rule" } & RawRule);
 
 const KINDS: Readonly<Record<Action["kind"], true>> = {
   "hold-table": true,
   "release-table": true,
   "write-sysctl": true,
+  "append-rule": true,
+  "delete-rule": true,
 };
 
 /** Every kind of `Action`: docs/host-changes.md speaks of each. */
@@ -55,6 +64,10 @@ export function commandOf(action: Action): string {
       return `end the nft -i that holds table inet ${action.table}`;
     case "write-sysctl":
       return `sysctl -w ${action.name}=${action.value}`;
+    case "append-rule":
+      return shellWords([action.program, ...ruleArguments("-A", action)]);
+    case "delete-rule":
+      return shellWords([action.program, ...ruleArguments("-D", action)]);
   }
 }
 
