@@ -38,9 +38,11 @@ export type RelationReason =
 export const NO_RELATIONS: Relations = { continues: null, causedBy: null, answeredWith: [] };
 
 const MOST_KEPT = 50_000;
-const MOST_ALIKE = 16;
+/** Journeys alike in all headers that are kept, and that are named. */
+const MOST_ALIKE = 1_000;
+const MOST_NAMED = 16;
 /** Sockets of two namespaces are read one after the other. */
-const EARLIEST_NANOS = -1e8;
+const EARLIEST_NANOS = -5e8;
 const LATEST_NANOS = 2e9;
 
 type Known = { -readonly [Key in keyof Relations]: Relations[Key] };
@@ -129,7 +131,14 @@ function relation(found: readonly Journey[], netns: string | null, by: RelationR
   const fitting = here.length > 0 ? here : found;
   const best = fitting.at(-1);
   if (best === undefined) return null;
-  return { journey: best.id, by, alike: fitting.filter((one) => one !== best).map(({ id }) => id) };
+  return {
+    journey: best.id,
+    by,
+    alike: fitting
+      .slice(0, -1)
+      .slice(-MOST_NAMED)
+      .map(({ id }) => id),
+  };
 }
 
 function sameElsewhere(
@@ -149,7 +158,7 @@ function sameElsewhere(
   const [best] = fitting;
   if (best === undefined) return null;
   const by = same.length > 0 ? "same-trace-id-and-headers" : "same-headers-within-window";
-  return { journey: best.id, by, alike: fitting.slice(1).map(({ id }) => id) };
+  return { journey: best.id, by, alike: fitting.slice(1, 1 + MOST_NAMED).map(({ id }) => id) };
 }
 
 function traceIdsOf(journey: Journey): ReadonlySet<number> {
@@ -253,7 +262,9 @@ class Shelf {
   put(key: string, journey: Journey): void {
     const there = this.#byKey.get(key) ?? [];
     this.#byKey.delete(key);
-    this.#byKey.set(key, there.length < MOST_ALIKE ? [...there, journey] : [...there.slice(1), journey]);
+    this.#byKey.set(key, there);
+    there.push(journey);
+    if (there.length > MOST_ALIKE) there.shift();
     if (this.#byKey.size <= MOST_KEPT) return;
     const oldest = this.#byKey.keys().next();
     if (!oldest.done) this.#byKey.delete(oldest.value);
