@@ -16,6 +16,7 @@ import { unseenJourney } from "../journeys/unseen.ts";
 import type { RuleBook } from "../rulesets/rule-book.ts";
 import { Diagnosis, type Explained, type Takes } from "./diagnose.ts";
 import { FlowMemory } from "./flows.ts";
+import { joinParts, waitingTogether } from "./parts.ts";
 
 export interface ExplainerOptions {
   readonly linker: LinkerOptions;
@@ -146,19 +147,27 @@ export class Explainer {
     this.#diagnosis ??= new Diagnosis(this.#book, this.#flows, this.#hosts, this.#takes);
     const diagnosis = this.#diagnosis;
     this.#held.sort((a, b) => a.open.number - b.open.number);
+    for (const held of this.#held) {
+      if (held.journey !== null) continue;
+      held.journey = assembleJourney(held.open, this.#book);
+      diagnosis.learn(held.journey);
+    }
+    const waiting = waitingTogether(
+      this.#held,
+      (held) => held.journey === null || mayLeave(held, diagnosis.patienceWith(held.journey)),
+      (journey) => diagnosis.partBefore(journey),
+    );
     const leaving: Journey[] = [];
     const staying: Held[] = [];
     for (const held of this.#held) {
-      if (held.journey === null) {
-        held.journey = assembleJourney(held.open, this.#book);
-        diagnosis.learn(held.journey);
-      }
-      if (leaving.length < most && mayLeave(held, diagnosis.patienceWith(held.journey)))
-        leaving.push(held.journey);
+      const { journey } = held;
+      if (journey !== null && leaving.length < most && !waiting.has(journey.id)) leaving.push(journey);
       else staying.push(held);
     }
     this.#held = staying;
-    return leaving.map((journey) => diagnosis.explain(journey, this.#besides.take(journey), this.#latest));
+    return joinParts(
+      leaving.map((journey) => diagnosis.explain(journey, this.#besides.take(journey), this.#latest)),
+    );
   }
 }
 
