@@ -11,12 +11,11 @@ import type { Explained } from "../core/diagnosis/diagnose.ts";
 import { Explainer } from "../core/diagnosis/explainer.ts";
 import type { Event, GapEvent, UnparsedEvent } from "../core/events/event.ts";
 import type { Filter } from "../core/filters/filter.ts";
-import { toNftRules } from "../core/filters/nft.ts";
 import { isMarkedByOthersOnly } from "../core/journeys/marked-by.ts";
 import { ownTableName } from "../core/plans/own-table.ts";
-import type { Selectors } from "../core/plans/trace-plan.ts";
 import { RuleBook } from "../core/rulesets/rule-book.ts";
 import type { Ruleset } from "../core/rulesets/ruleset.ts";
+import { conntrackInUse } from "../linux/conntrack-in-use.ts";
 import type { HostRefusal } from "../linux/refusal.ts";
 import { type DryRun, planDryRun } from "../tracing/plan-here.ts";
 import { checkHost } from "../tracing/preflight.ts";
@@ -25,6 +24,7 @@ import { type EventCounts, EventTally } from "./event-tally.ts";
 import type { OnExplained } from "./explain.ts";
 import { type Refusal, refusal } from "./refusal.ts";
 import { type RulesNow, readRules } from "./rules.ts";
+import { type Choice, NO_CHOICE, tablesWanted } from "./trace-tables.ts";
 
 export interface LiveOptions {
   /** Null: every packet. */
@@ -36,6 +36,8 @@ export interface LiveOptions {
   readonly packets: number | null;
   /** Packets a second and namespace at most. */
   readonly rate: number;
+  /** Which packets, beside the filter; nothing said where absent. */
+  readonly choice?: Choice;
   /** Whether to hear of connections, so that translations are told exactly. Costs each new connection some µs. */
   readonly conntrack?: boolean;
   /** NFLOG groups whose messages are shown with the packets. */
@@ -81,17 +83,17 @@ export async function traceLive(
   options: LiveOptions,
   onExplained: OnExplained,
 ): Promise<Result<LiveReport, Refusal>> {
-  const selectors = selectorsOf(options.filter);
-  if (!selectors.ok) return selectors;
+  const tables = tablesWanted(options.filter, options.choice ?? NO_CHOICE);
+  if (!tables.ok) return tables;
   const host = checkHost(options.netns);
   if (!host.ok) return refused(ofHost(host.error));
   const before = await readAllRules(options.netns);
   if (!before.ok) return refused(ofHost(before.error));
   const listener = new Listener(new RuleBook(before.value.flatMap((now) => now.rulesets)), onExplained);
   const started = await startTrace({
-    selectors: selectors.value,
+    tables: tables.value,
     netns: options.netns,
-    deadlineSeconds: options.seconds + 5,
+    deadlineSeconds: options.seconds + DEADLINE_SLACK_SECONDS,
     ratePerSecond: options.rate,
     conntrack: options.conntrack ?? false,
     nflogGroups: options.nflogGroups ?? [],
@@ -109,7 +111,8 @@ export async function traceLive(
     end = await trace.stop();
   }
   const after = await readAllRules(options.netns);
-  const notes = after.ok ? compareRules(before.value, after.value, options.netns) : [after.error.message];
+  const followed = tables.value.follow ? notesOnFollowing(options.netns) : [];
+  const changed = after.ok ? compareRules(before.value, after.value, options.netns) : [after.error.message];
   await listener.finish();
   return ok({
     rulesets: before.value.flatMap((now) => now.rulesets),
@@ -120,18 +123,18 @@ export async function traceLive(
     end: end.ok ? end.value : null,
     notRestored: end.ok ? null : { ...ofHost(end.error), status: 1 },
     endedBy,
-    notes,
+    notes: [...followed, ...changed],
   });
 }
 
 /** What `traceLive` would change on this host; nothing is changed. */
 export function planLive(
-  options: Pick<LiveOptions, "filter" | "netns" | "seconds" | "rate">,
+  options: Pick<LiveOptions, "filter" | "netns" | "seconds" | "rate" | "choice">,
 ): Result<DryRun, Refusal> {
-  const selectors = selectorsOf(options.filter);
-  if (!selectors.ok) return selectors;
+  const tables = tablesWanted(options.filter, options.choice ?? NO_CHOICE);
+  if (!tables.ok) return tables;
   const planned = planDryRun({
-    selectors: selectors.value,
+    tables: tables.value,
     netns: options.netns,
     deadlineSeconds: options.seconds + DEADLINE_SLACK_SECONDS,
     ratePerSecond: options.rate,
@@ -241,14 +244,14 @@ function now(): Time {
   return { clock: "arrival", epoch: "utc", seconds: Math.floor(ms / 1000), nanos: (ms % 1000) * 1e6 };
 }
 
-function selectorsOf(filter: Filter | null): Result<Selectors, Refusal> {
-  if (filter === null) return ok({ prerouting: [""], output: [""] });
-  const prerouting = toNftRules(filter, "inet", "prerouting");
-  const output = toNftRules(filter, "inet", "output");
-  if (!prerouting.ok)
-    return refused(refusal(2, `filter: ${prerouting.error.message}`, prerouting.error.hint));
-  if (!output.ok) return refused(refusal(2, `filter: ${output.error.message}`, output.error.hint));
-  return ok({ prerouting: prerouting.value, output: output.value });
+/** A rule of ours that asked conntrack would switch it on: where nobody can tell whether it is on, none does. */
+function notesOnFollowing(netns: readonly (string | null)[]): string[] {
+  return netns
+    .filter((name) => conntrackInUse(name) === null)
+    .map(
+      (name) =>
+        `replies${name === null ? "" : ` in ${name}`} were followed by their addresses and ports, not through NAT: this kernel does not tell whether conntrack is in use`,
+    );
 }
 
 async function readAllRules(

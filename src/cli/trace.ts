@@ -1,6 +1,9 @@
 /** `nfpath trace`: words to options, journeys to the chosen format as they finish. */
 import type { ExitStatus, Refusal } from "../app/refusal.ts";
 import { type LiveReport, traceLive } from "../app/trace.ts";
+import { type Choice, follows } from "../app/trace-tables.ts";
+import type { Filter } from "../core/filters/filter.ts";
+import type { TableFamily } from "../core/plans/trace-table.ts";
 import { runUserCommand } from "../linux/process.ts";
 import type { Format } from "./choices.ts";
 import { isChosen } from "./choose.ts";
@@ -18,6 +21,13 @@ export interface TraceFlags {
   readonly for: number;
   readonly packets?: number;
   readonly rate: number;
+  readonly family: readonly TableFamily[];
+  readonly ingress: readonly string[];
+  readonly egress: readonly string[];
+  readonly follow?: boolean;
+  readonly first?: number;
+  readonly sample?: number;
+  readonly fragments: boolean;
   readonly conntrack: boolean;
   readonly nflog: readonly number[];
   readonly format: Format;
@@ -33,7 +43,8 @@ export async function traceCommand(
   const filter = readFilter(words.join(" "));
   if (!filter.ok) return fail(filter.error);
   sayLeftovers();
-  if (flags.dryRun) return dryRun(filter.value, flags);
+  const choice = choiceOf(flags);
+  if (flags.dryRun) return dryRun(filter.value, choice, flags);
   const output = new Output(process.stdout);
   const printer = printerFor(flags.format, output);
   const tally = new Tally();
@@ -47,6 +58,7 @@ export async function traceCommand(
       seconds: flags.for,
       packets: flags.packets ?? null,
       rate: flags.rate,
+      choice,
       conntrack: flags.conntrack,
       nflogGroups: flags.nflog,
       during:
@@ -54,7 +66,7 @@ export async function traceCommand(
       signal: stop.signal,
       onArmed: () =>
         say(
-          `tracing for ${flags.for} s${program === undefined ? "" : " or as long as the command runs"}; Ctrl-C ends it`,
+          `tracing for ${flags.for} s${program === undefined ? "" : " or as long as the command runs"}${whatElse(filter.value, choice)}; Ctrl-C ends it`,
         ),
     },
     async (explained) => {
@@ -68,6 +80,31 @@ export async function traceCommand(
   await printer.end(liveSummaryObject(tally, done.value));
   if (!output.isClosed) for (const line of liveSummaryLines(tally, done.value)) say(line);
   return statusOf(done.value, flags.strict);
+}
+
+export function choiceOf(flags: TraceFlags): Choice {
+  const { family, ingress, egress, fragments } = flags;
+  return {
+    families: family,
+    ingress,
+    egress,
+    follow: flags.follow ?? null,
+    first: flags.first ?? null,
+    sampleOneIn: flags.sample ?? null,
+    fragments,
+  };
+}
+
+/** What is traced that the filter's own words do not say, and what of it is not. */
+function whatElse(filter: Filter | null, choice: Choice): string {
+  const parts: string[] = [];
+  if (follows(filter, choice))
+    parts.push(choice.follow === null ? ", replies too (--no-follow leaves them out)" : ", replies too");
+  if (choice.first !== null)
+    parts.push(`, the first ${choice.first} packets of a connection's each direction`);
+  if (choice.sampleOneIn !== null) parts.push(`, of one in ${choice.sampleOneIn} connections`);
+  if (choice.fragments) parts.push(", fragments as they come");
+  return parts.join("");
 }
 
 function withinLimit(tally: Tally, most: number | undefined): boolean {

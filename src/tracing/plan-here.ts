@@ -7,8 +7,10 @@ import {
   type LoggerSetting,
   type NetnsSituation,
   planTrace,
-  type Selectors,
+  type TablesWanted,
 } from "../core/plans/trace-plan.ts";
+import type { Selectors } from "../core/plans/trace-table.ts";
+import { conntrackInUse } from "../linux/conntrack-in-use.ts";
 import { legacyTables } from "../linux/legacy-tables.ts";
 import { inNetns } from "../linux/netns.ts";
 import { loggerSetting, readLogger } from "../linux/nf-log.ts";
@@ -18,7 +20,9 @@ import { type JournalFile, listJournals, rememberedValue } from "../linux/undo/j
 import { checkPossible, missingRights } from "./preflight.ts";
 
 export interface PlanOptions {
-  readonly selectors: Selectors;
+  /** Of an inet table, where there are no `tables`. */
+  readonly selectors?: Selectors;
+  readonly tables?: TablesWanted;
   /** Names, paths, `pid:N`; null for the namespace nfpath runs in. At least one. */
   readonly netns: readonly (string | null)[];
   /** After so many seconds the rules mark nothing any more. The trace itself ends when `stop` is called. */
@@ -39,7 +43,7 @@ export function planHere(
 ): Result<PlannedTrace, HostRefusal> {
   return planFor(
     options,
-    options.netns.map((netns) => situationOf(netns, runs)),
+    options.netns.map((netns) => situationOf(netns, runs, options.tables?.follow === true)),
   );
 }
 
@@ -77,7 +81,8 @@ function planFor(
   if (situations.length === 0) throw new Error("a trace needs a namespace");
   const plan = planTrace({
     runId: randomBytes(4).toString("hex"),
-    selectors: options.selectors,
+    ...(options.selectors === undefined ? {} : { selectors: options.selectors }),
+    ...(options.tables === undefined ? {} : { tables: options.tables }),
     namespaces: situations,
     deadline: Math.ceil(Date.now() / 1000 + options.deadlineSeconds),
     ratePerSecond: options.ratePerSecond,
@@ -93,7 +98,7 @@ function planFor(
 }
 
 /** Legacy loggers matter only where legacy tables are in use: elsewhere nothing is set and group 0 is left to others. */
-function situationOf(netns: string | null, runs: readonly JournalFile[]): NetnsSituation {
+function situationOf(netns: string | null, runs: readonly JournalFile[], follows: boolean): NetnsSituation {
   const loggers = inNetns(netns, () => {
     const found: LoggerSetting[] = [];
     for (const [family, nfproto] of LEGACY) {
@@ -102,7 +107,8 @@ function situationOf(netns: string | null, runs: readonly JournalFile[]): NetnsS
     }
     return found;
   });
-  return { netns, loggers: loggers.map((logger) => beforeOtherRuns(netns, logger, runs)) };
+  const situation = { netns, loggers: loggers.map((logger) => beforeOtherRuns(netns, logger, runs)) };
+  return follows ? { ...situation, conntrack: conntrackInUse(netns) } : situation;
 }
 
 /** What another run has set is not the host's own: what that run found is. */

@@ -8,8 +8,8 @@
 
 import type { Sighting, StepEvent } from "../events/event.ts";
 import { type Hook, hookOfBuiltInChain, XTABLES_HOOKS, xtablesPriority } from "../netfilter/hook.ts";
+import { placeOfOwnChain } from "../plans/own-chains.ts";
 import { isOwnTable } from "../plans/own-table.ts";
-import { SELECTOR_PRIORITY, WATCH_PRIORITY, WATCHED_HOOKS } from "../plans/trace-plan.ts";
 import type { RuleBook } from "../rulesets/rule-book.ts";
 
 export interface Place {
@@ -33,7 +33,7 @@ export interface ChainSeen {
 
 /** The place of a base chain; null for a chain that is only jumped to, or one that nobody can place. */
 export function placeOfBaseChain(seen: ChainSeen, sighting: Sighting | null, book: RuleBook): Place | null {
-  if (seen.tracer === "nft" && isOwnTable(seen.table)) return placeInOwnTable(seen.chain, sighting);
+  if (seen.tracer === "nft" && isOwnTable(seen.table)) return placeInOwnTable(seen, sighting);
   const listed = book.baseChain(seen);
   if (listed !== null) {
     return { hook: listed.hook, priority: listed.priority, isNat: listed.type === "nat", isBase: true };
@@ -50,13 +50,9 @@ export function placeOfBaseChain(seen: ChainSeen, sighting: Sighting | null, boo
     : { hook: guess, priority: null, isNat: /nat/i.test(seen.chain), isBase: true };
 }
 
-/** The chain that marks is reached from two base chains, which are silent: only its packet tells which. */
-function placeInOwnTable(chain: string, sighting: Sighting | null): Place | null {
-  const watched = WATCHED_HOOKS.find((hook) => hook === chain);
-  if (watched !== undefined) return { hook: watched, priority: WATCH_PRIORITY, isNat: false, isBase: true };
-  if (sighting === null) return null;
-  const hook = sighting.in === null ? "output" : "prerouting";
-  return { hook, priority: SELECTOR_PRIORITY, isNat: false, isBase: true };
+function placeInOwnTable({ chain, family }: ChainSeen, sighting: Sighting | null): Place | null {
+  const own = placeOfOwnChain(chain, family, sighting);
+  return own === null ? null : { ...own, isNat: false, isBase: true };
 }
 
 /**

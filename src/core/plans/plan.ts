@@ -4,6 +4,8 @@
  * Every kind of change that nfpath can make is a kind of `Action` in this file; there is no other way to change a host.
  */
 
+import type { TableFamily } from "./trace-table.ts";
+
 export interface Plan {
   /** The run's id; all names that the plan gives carry it, so two runs cannot undo each other. */
   readonly runId: string;
@@ -26,9 +28,16 @@ export type Action =
    * Run `command` (one line, hence one transaction) in an `nft -i` that is kept running. The table has `flags owner`:
    * the kernel removes it when that process ends, however it ends.
    */
-  | { readonly kind: "hold-table"; readonly table: string; readonly command: string }
+  | {
+      readonly kind: "hold-table";
+      readonly family: TableFamily;
+      readonly table: string;
+      readonly command: string;
+      /** Where the table counts: see `TableCounters`. */
+      readonly counts: TableCounters;
+    }
   /** End the `nft -i` that holds the table. */
-  | { readonly kind: "release-table"; readonly table: string }
+  | { readonly kind: "release-table"; readonly family: TableFamily; readonly table: string }
   /** Write `value` to a sysctl, but only while it is `expected`: what somebody else set meanwhile is theirs. */
   | {
       readonly kind: "write-sysctl";
@@ -36,6 +45,13 @@ export type Action =
       readonly value: string;
       readonly expected: string;
     };
+
+export interface TableCounters {
+  /** Chains whose first counter counts the packets meant, and whose second those marked. */
+  readonly marking: readonly string[];
+  /** Whether there is a chain that counts packets of connections for which there was no more room. */
+  readonly forgotten: boolean;
+}
 
 const KINDS: Readonly<Record<Action["kind"], true>> = {
   "hold-table": true,
@@ -52,7 +68,7 @@ export function commandOf(action: Action): string {
     case "hold-table":
       return `nft -i   (kept running)   ${action.command}`;
     case "release-table":
-      return `end the nft -i that holds table inet ${action.table}`;
+      return `end the nft -i that holds table ${action.family} ${action.table}`;
     case "write-sysctl":
       return `sysctl -w ${action.name}=${action.value}`;
   }
