@@ -37,6 +37,11 @@ export const SYSTEM_PACKAGES = [
 export const TEST_PACKAGES = [
   ...SYSTEM_PACKAGES,
   { name: "conntrack", programs: ["conntrack"], purpose: "tests: the second opinion on connections" },
+  {
+    name: "bpftrace",
+    programs: ["bpftrace"],
+    purpose: "tests: what the kernel says of the packets it drops",
+  },
   { name: "busybox", programs: ["busybox"], purpose: "tests: the shell of small hosts" },
   {
     name: "shellcheck",

@@ -15,6 +15,8 @@ export class EventTally {
     flow: 0,
     log: 0,
     "rules-changed": 0,
+    wire: 0,
+    drop: 0,
     gap: 0,
     unparsed: 0,
   };

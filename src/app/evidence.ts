@@ -10,6 +10,8 @@ export interface Evidence {
   /** Of collections: what is known to be rules. */
   readonly ruleInputs: readonly TextInput[];
   readonly captures: readonly CaptureInput[];
+  /** Of collections: what the host was like. */
+  readonly factInputs: readonly TextInput[];
   /** Of collections: what the script noticed. Text from a host. */
   readonly notes: readonly string[];
 }
@@ -19,6 +21,7 @@ export function openEvidence(names: readonly string[]): Result<Evidence, Refusal
   const inputs: TextInput[] = [];
   const ruleInputs: TextInput[] = [];
   const captures: CaptureInput[] = [];
+  const factInputs: TextInput[] = [];
   const notes: string[] = [];
   for (const name of new Set(names)) {
     const collection = name === "-" ? null : openCollection(name);
@@ -33,10 +36,11 @@ export function openEvidence(names: readonly string[]): Result<Evidence, Refusal
       inputs.push(...value.traces);
       ruleInputs.push(...value.rules);
       captures.push(...value.captures);
+      factInputs.push(...value.facts);
       notes.push(...value.notes.map((note) => `${name}: ${note}`));
       if (value.traces.length + value.captures.length === 0)
         notes.push(`${name}: no packet of its filter was logged while its script ran`);
     }
   }
-  return ok({ inputs, ruleInputs, captures, notes });
+  return ok({ inputs, ruleInputs, captures, factInputs, notes });
 }

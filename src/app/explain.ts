@@ -13,18 +13,22 @@ import { DEFAULT_EXPLAINER_OPTIONS, Explainer, type ExplainerOptions } from "../
 import { NflogCaptureDecoder } from "../core/events/decode/nflog-capture.ts";
 import { looksLikeTrace, TextTraceDecoder } from "../core/events/decode/text-trace.ts";
 import type { Event, UnparsedEvent } from "../core/events/event.ts";
+import { looksLikeSnapshot } from "../core/hosts/read-snapshot.ts";
 import { RuleBook } from "../core/rulesets/rule-book.ts";
 import type { Ruleset } from "../core/rulesets/ruleset.ts";
 import { RulesetReader } from "../core/rulesets/ruleset-reader.ts";
 import type { CaptureInput } from "../sources/collection.ts";
 import { type Head, openTextInput, type TextInput } from "../sources/text-input.ts";
 import { type EventCounts, EventTally } from "./event-tally.ts";
+import { HostEvidence } from "./host-evidence.ts";
 import { type Refusal, refusal } from "./refusal.ts";
 
 export interface ExplainOptions {
   readonly inputs: readonly TextInput[];
   /** Inputs that are rules whatever they look like. */
   readonly ruleInputs: readonly TextInput[];
+  /** Inputs that tell what the host was like, and nothing else. */
+  readonly factInputs?: readonly TextInput[];
   /** Captures of netfilter's log, read behind the texts. */
   readonly captures?: readonly CaptureInput[];
   /** Completes dates of logs that do not tell their year; null leaves them without. */
@@ -47,6 +51,8 @@ export interface InputReport {
   readonly lines: number;
   readonly events: number;
   readonly rules: number;
+  /** It tells what a host was like: a snapshot, or listings of its addresses, routes, settings. */
+  readonly hasHost: boolean;
 }
 
 /** Takes each journey as it leaves; an answer that is a promise is waited for. */
@@ -63,26 +69,40 @@ export async function explain(
   const rulesets: Ruleset[] = [];
   const readAhead = new Set<TextInput>();
   const onlyRules = new Set<TextInput>();
+  const hosts = new HostEvidence();
+  const ofHosts = new Set<string>();
   for (const input of [...ruleInputs, ...inputs]) {
     const isForced = ruleInputs.includes(input);
-    const read = await readRules(input, isForced);
+    const read = await readRules(input, isForced, hosts);
     if (!read.ok) return read;
     rulesets.push(...read.value.rulesets);
     if (read.value.isWhole) readAhead.add(input);
-    if (read.value.isAllRules) onlyRules.add(input);
+    if (read.value.isWithoutTrace) onlyRules.add(input);
+    if (read.value.hasHost) ofHosts.add(input.name);
   }
-  const run = new Run(new RuleBook(rulesets), rulesets, options, onExplained);
+  for (const input of options.factInputs ?? []) {
+    const read = await readFacts(input, hosts);
+    if (!read.ok) return read;
+  }
+  const run = new Run(new RuleBook(rulesets), rulesets, { hosts, ofHosts }, options, onExplained);
   for (const input of inputs) {
     if (!onlyRules.has(input)) await run.read(input, !readAhead.has(input));
   }
   const captures = options.captures ?? [];
   for (const capture of captures) await run.readCapture(capture);
-  return run.finish(inputs.length + captures.length > 0);
+  return run.finish(inputs.filter((input) => !onlyRules.has(input)).length + captures.length > 0);
+}
+
+/** Hosts, and the names of the inputs that tell about them. */
+interface KnownHosts {
+  readonly hosts: HostEvidence;
+  readonly ofHosts: Set<string>;
 }
 
 /** One pass over the traces of all inputs. */
 class Run {
   readonly #rulesets: Ruleset[];
+  readonly #known: KnownHosts;
   readonly #options: ExplainOptions;
   readonly #onExplained: OnExplained;
   readonly #explainer: Explainer;
@@ -91,11 +111,18 @@ class Run {
   #leaving: Explained[] = [];
   #journeys = 0;
 
-  constructor(book: RuleBook, rulesets: Ruleset[], options: ExplainOptions, onExplained: OnExplained) {
+  constructor(
+    book: RuleBook,
+    rulesets: Ruleset[],
+    known: KnownHosts,
+    options: ExplainOptions,
+    onExplained: OnExplained,
+  ) {
     this.#rulesets = rulesets;
+    this.#known = known;
     this.#options = options;
     this.#onExplained = onExplained;
-    this.#explainer = new Explainer(book, options.explainer ?? DEFAULT_EXPLAINER_OPTIONS);
+    this.#explainer = new Explainer(book, options.explainer ?? DEFAULT_EXPLAINER_OPTIONS, known.hosts.book());
   }
 
   async read(input: TextInput, withRules: boolean): Promise<void> {
@@ -113,7 +140,13 @@ class Run {
         this.#take([tooLong(input.name, line, text, cut)]);
         return;
       }
-      if (rules !== null && !looksLikeTrace(text) && rules.read(text, line)) return;
+      if (rules !== null && !looksLikeTrace(text)) {
+        if (rules.read(text, line)) return;
+        if (this.#known.hosts.readLine(text)) {
+          this.#known.ofHosts.add(input.name);
+          return;
+        }
+      }
       this.#take(decoder.read(text, line));
     });
     for await (const chunk of input.chunks()) {
@@ -125,12 +158,15 @@ class Run {
     if (rules !== null) {
       this.#rulesets.push(...rules.end());
       this.#explainer.useRules(new RuleBook(this.#rulesets));
+      this.#known.hosts.endInput();
+      this.#explainer.useHosts(this.#known.hosts.book());
     }
     this.#inputs.push({
       name: input.name,
       lines,
       events: this.#events.total - eventsBefore,
       rules: countRules(this.#rulesets.filter((ruleset) => ruleset.input === input.name)),
+      hasHost: this.#known.ofHosts.has(input.name),
     });
   }
 
@@ -143,13 +179,14 @@ class Run {
     }
     this.#take(decoder.end());
     const events = this.#events.total - eventsBefore;
-    this.#inputs.push({ name: capture.name, lines: 0, events, rules: 0 });
+    this.#inputs.push({ name: capture.name, lines: 0, events, rules: 0, hasHost: false });
   }
 
   async finish(hadInputs: boolean): Promise<Result<ExplainReport, Refusal>> {
     this.#leaving.push(...this.#explainer.end());
     await this.#letGo();
-    if (this.#journeys === 0) return refused(whyNothing(this.#report(), hadInputs));
+    if (this.#journeys === 0)
+      return refused(whyNothing(this.#report(), hadInputs, this.#known.hosts.book().size > 0));
     return ok(this.#report());
   }
 
@@ -203,11 +240,16 @@ interface RulesOfHead {
   readonly rulesets: readonly Ruleset[];
   readonly isWhole: boolean;
   /** It is one JSON document, in which no trace can stand. */
-  readonly isAllRules: boolean;
+  readonly isWithoutTrace: boolean;
+  readonly hasHost: boolean;
 }
 
 /** Rules in the head of an input, or in the whole of one that is rules whatever it looks like. */
-async function readRules(input: TextInput, isForced: boolean): Promise<Result<RulesOfHead, Refusal>> {
+async function readRules(
+  input: TextInput,
+  isForced: boolean,
+  hosts: HostEvidence,
+): Promise<Result<RulesOfHead, Refusal>> {
   let head: Head;
   try {
     head = await input.head(isForced ? Number.POSITIVE_INFINITY : READ_AHEAD);
@@ -224,17 +266,26 @@ async function readRules(input: TextInput, isForced: boolean): Promise<Result<Ru
   if (isProbablyBinary(sample.slice(0, 8192))) {
     return refused(refusal(2, `${input.name}: a binary file, not text`, binaryHint(sample)));
   }
-  if (!head.isWhole) return ok({ rulesets: [], isWhole: false, isAllRules: false });
+  if (!head.isWhole) return ok({ rulesets: [], isWhole: false, isWithoutTrace: false, hasHost: false });
+  if (!isForced && looksLikeSnapshot(sample)) {
+    const read = hosts.readSnapshot(input.name, head.chunks.join(""));
+    if (!read.ok) return read;
+    return ok({ rulesets: read.value, isWhole: true, isWithoutTrace: true, hasHost: true });
+  }
+  if (!isForced && /^\s*(\[|\{\s*"kernel")/.test(sample) && hosts.readDocument(head.chunks.join("")))
+    return ok({ rulesets: [], isWhole: true, isWithoutTrace: true, hasHost: true });
   const reader = new RulesetReader({ input: input.name, netns: null, force: isForced });
+  let hasHost = false;
   const splitter = new LineSplitter(
     (text, line, cut) => {
-      if (cut === 0) reader.read(text, line);
+      if (cut === 0 && !reader.read(text, line) && hosts.readLine(text)) hasHost = true;
     },
     // `nft -j list ruleset` is one line, however long.
     isForced || looksLikeJson(sample) ? Number.MAX_SAFE_INTEGER : undefined,
   );
   for (const chunk of head.chunks) splitter.push(chunk);
   splitter.end();
+  hosts.endInput();
   const rulesets = reader.end();
   if (isForced && rulesets.length === 0) {
     return refused(
@@ -248,8 +299,24 @@ async function readRules(input: TextInput, isForced: boolean): Promise<Result<Ru
   return ok({
     rulesets,
     isWhole: true,
-    isAllRules: rulesets.some((ruleset) => ruleset.format === "nft-json"),
+    isWithoutTrace: rulesets.some((ruleset) => ruleset.format === "nft-json"),
+    hasHost,
   });
+}
+
+async function readFacts(input: TextInput, hosts: HostEvidence): Promise<Result<void, Refusal>> {
+  const splitter = new LineSplitter((text, _line, cut) => {
+    if (cut === 0) hosts.readLine(text);
+  });
+  try {
+    for await (const chunk of input.chunks()) splitter.push(chunk);
+  } catch (cause) {
+    const detail = cause instanceof Error ? cause.message : String(cause);
+    return refused(refusal(2, `${input.name}: ${detail}`, HINTS.unreadable));
+  }
+  splitter.end();
+  hosts.endInput();
+  return ok(undefined);
 }
 
 function looksLikeJson(sample: string): boolean {
@@ -278,17 +345,20 @@ function countRules(rulesets: readonly Ruleset[]): number {
   return rules;
 }
 
-function whyNothing(report: ExplainReport, hadInputs: boolean): Refusal {
+function whyNothing(report: ExplainReport, hadInputs: boolean, hasHost: boolean): Refusal {
   const names = report.inputs.map((input) => input.name).join(", ");
   const rules = countRules(report.rulesets);
   const trace =
     "the kernel log with TRACE lines, or the output of nft monitor trace or xtables-monitor --trace";
-  if (!hadInputs || rules > 0) {
+  if (!hadInputs || rules > 0 || (hasHost && report.events.log === 0)) {
     const formats = [...new Set(report.rulesets.map((ruleset) => ruleset.format))].join(", ");
-    const found = `${rules} ${rules === 1 ? "rule" : "rules"} in ${formats}`;
+    const found: string[] = [];
+    if (rules > 0 || !hasHost) found.push(`${rules} ${rules === 1 ? "rule" : "rules"} in ${formats}`);
+    if (hasHost) found.push("what a host is like");
+    const given = rules > 0 || !hasHost ? "only rules given" : "no packets given";
     return refusal(
       2,
-      `${hadInputs ? names : "only rules given"}: ${found}, but no trace to explain with them`,
+      `${hadInputs && names !== "" ? names : given}: ${found.join(", and ")}, but no trace to explain with them`,
       `give ${trace} too`,
     );
   }

@@ -12,6 +12,8 @@ import type { Explained } from "../core/diagnosis/diagnose.ts";
 import { Explainer } from "../core/diagnosis/explainer.ts";
 import { TextTraceDecoder } from "../core/events/decode/text-trace.ts";
 import type { Event } from "../core/events/event.ts";
+import type { HostBook } from "../core/hosts/host-book.ts";
+import { looksLikeSnapshot } from "../core/hosts/read-snapshot.ts";
 import { RuleBook } from "../core/rulesets/rule-book.ts";
 import type { Ruleset } from "../core/rulesets/ruleset.ts";
 import { RulesetReader } from "../core/rulesets/ruleset-reader.ts";
@@ -20,6 +22,7 @@ import type { Tail } from "../sources/tail.ts";
 import type { TextInput } from "../sources/text-input.ts";
 import { EventTally } from "./event-tally.ts";
 import type { ExplainReport, OnExplained } from "./explain.ts";
+import { HostEvidence } from "./host-evidence.ts";
 import { type Refusal, refusal } from "./refusal.ts";
 
 export interface FollowOptions {
@@ -46,8 +49,10 @@ export async function follow(
 ): Promise<Result<ExplainReport, Refusal>> {
   const { tail, signal } = options;
   try {
-    const rulesets = await readRules(options.rules);
-    const follower = new Follower(rulesets, options);
+    const hosts = new HostEvidence();
+    const rulesets = await readRules(options.rules, hosts);
+    if (!rulesets.ok) return rulesets;
+    const follower = new Follower(rulesets.value, hosts.book(), options);
     let lastHeard = performance.now();
     while (!signal.aborted) {
       const isOver = tail.isOver;
@@ -88,13 +93,11 @@ class Follower {
   /** Whether all that was heard has been explained. */
   #isSettled = true;
 
-  constructor(rulesets: readonly Ruleset[], options: FollowOptions) {
+  constructor(rulesets: readonly Ruleset[], hosts: HostBook, options: FollowOptions) {
     this.#options = options;
     this.#rulesets = rulesets;
-    this.#explainer = new Explainer(new RuleBook(rulesets), {
-      linker: { idleNanos: IDLE_NANOS, idleEvents: 1_000_000 },
-      mostHeld: MOST_HELD,
-    });
+    const explainer = { linker: { idleNanos: IDLE_NANOS, idleEvents: 1_000_000 }, mostHeld: MOST_HELD };
+    this.#explainer = new Explainer(new RuleBook(rulesets), explainer, hosts);
     const year = options.year === null ? {} : { year: options.year };
     this.#decoder = new TextTraceDecoder({ input: options.tail.name, netns: null, ...year });
     this.#splitter = new LineSplitter((text, line, cut) => {
@@ -149,6 +152,7 @@ class Follower {
           lines: this.#lines,
           events: this.#events.total,
           rules: rules.reduce((sum, chain) => sum + chain.rules.length, 0),
+          hasHost: false,
         },
       ],
     };
@@ -174,16 +178,32 @@ async function hand(leaving: readonly Explained[], onExplained: OnExplained): Pr
   for (const explained of leaving) await onExplained(explained);
 }
 
-async function readRules(inputs: readonly TextInput[]): Promise<readonly Ruleset[]> {
+async function readRules(
+  inputs: readonly TextInput[],
+  hosts: HostEvidence,
+): Promise<Result<readonly Ruleset[], Refusal>> {
   const rulesets: Ruleset[] = [];
   for (const input of inputs) {
+    const text: string[] = [];
+    for await (const chunk of input.chunks()) text.push(chunk);
+    if (looksLikeSnapshot(text[0] ?? "")) {
+      const read = hosts.readSnapshot(input.name, text.join(""));
+      if (!read.ok) return read;
+      rulesets.push(...read.value);
+      continue;
+    }
     const reader = new RulesetReader({ input: input.name, netns: null, force: true });
-    const splitter = new LineSplitter((text, line) => reader.read(text, line), Number.MAX_SAFE_INTEGER);
-    for await (const chunk of input.chunks()) splitter.push(chunk);
+    const take = (line: string, number: number) => {
+      // With `force` every line is the rules' own: what tells about a host is taken out before.
+      if (!hosts.readLine(line)) reader.read(line, number);
+    };
+    const splitter = new LineSplitter(take, Number.MAX_SAFE_INTEGER);
+    for (const chunk of text) splitter.push(chunk);
     splitter.end();
+    hosts.endInput();
     rulesets.push(...reader.end());
   }
-  return rulesets;
+  return ok(rulesets);
 }
 
 /** A moment of the input's own clock, as long after its last line as has passed here. */

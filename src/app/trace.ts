@@ -10,15 +10,22 @@ import type { Time } from "../core/base/time.ts";
 import type { Explained } from "../core/diagnosis/diagnose.ts";
 import { Explainer } from "../core/diagnosis/explainer.ts";
 import type { Event, GapEvent, UnparsedEvent } from "../core/events/event.ts";
+import { anywhereOnItsWay } from "../core/filters/anywhere.ts";
 import type { Filter } from "../core/filters/filter.ts";
+import { printFilter } from "../core/filters/print.ts";
+import { impliedConntrack } from "../core/hooks/implied-functions.ts";
 import { isMarkedByOthersOnly } from "../core/journeys/marked-by.ts";
 import { ownTableName } from "../core/plans/own-table.ts";
+import type { ConntrackInUse } from "../core/plans/trace-plan.ts";
 import { RuleBook } from "../core/rulesets/rule-book.ts";
 import type { Ruleset } from "../core/rulesets/ruleset.ts";
 import { conntrackInUse } from "../linux/conntrack-in-use.ts";
 import type { HostRefusal } from "../linux/refusal.ts";
+import type { BesideSource, OnEvents } from "../sources/beside-source.ts";
+import { openKernelDrops } from "../sources/kernel-drops.ts";
+import { openWire } from "../sources/wire.ts";
 import { type DryRun, planDryRun } from "../tracing/plan-here.ts";
-import { checkHost } from "../tracing/preflight.ts";
+import { checkHost, missingRights } from "../tracing/preflight.ts";
 import { startTrace, type Trace, type TraceEnd } from "../tracing/trace.ts";
 import { type EventCounts, EventTally } from "./event-tally.ts";
 import type { OnExplained } from "./explain.ts";
@@ -42,6 +49,10 @@ export interface LiveOptions {
   readonly conntrack?: boolean;
   /** NFLOG groups whose messages are shown with the packets. */
   readonly nflogGroups?: readonly number[];
+  /** Whether to capture the packets at the interfaces too. */
+  readonly wire?: boolean;
+  /** Whether to ask the kernel what it drops, in whatever layer. Takes seconds to begin. */
+  readonly drops?: boolean;
   /** Runs while the trace does, which ends a moment after it; null: nothing. */
   readonly during: (() => Promise<void>) | null;
   /** Ends the trace early, cleanly. */
@@ -90,8 +101,11 @@ export async function traceLive(
   const before = await readAllRules(options.netns);
   if (!before.ok) return refused(ofHost(before.error));
   const listener = new Listener(new RuleBook(before.value.flatMap((now) => now.rulesets)), onExplained);
+  const besides = await openBesides(options, (batch) => listener.take(batch));
+  if (!besides.ok) return refused(ofHost(besides.error));
   const started = await startTrace({
     tables: tables.value,
+    conntrackInUse: tables.value.follow ? whereConntrackIs(options.netns, before.value) : [],
     netns: options.netns,
     deadlineSeconds: options.seconds + DEADLINE_SLACK_SECONDS,
     ratePerSecond: options.rate,
@@ -99,7 +113,10 @@ export async function traceLive(
     nflogGroups: options.nflogGroups ?? [],
     onEvents: (batch) => listener.take(batch),
   });
-  if (!started.ok) return refused(ofHost(started.error));
+  if (!started.ok) {
+    await endAll(besides.value);
+    return refused(ofHost(started.error));
+  }
   const trace = started.value;
   listener.ownTable = ownTableName(trace.plan.runId);
   let end: Awaited<ReturnType<Trace["stop"]>>;
@@ -109,10 +126,10 @@ export async function traceLive(
     endedBy = await wait(options, listener, trace.broken);
   } finally {
     end = await trace.stop();
+    await endAll(besides.value);
   }
   const after = await readAllRules(options.netns);
-  const followed = tables.value.follow ? notesOnFollowing(options.netns) : [];
-  const changed = after.ok ? compareRules(before.value, after.value, options.netns) : [after.error.message];
+  const notes = after.ok ? compareRules(before.value, after.value, options.netns) : [after.error.message];
   await listener.finish();
   return ok({
     rulesets: before.value.flatMap((now) => now.rulesets),
@@ -123,18 +140,44 @@ export async function traceLive(
     end: end.ok ? end.value : null,
     notRestored: end.ok ? null : { ...ofHost(end.error), status: 1 },
     endedBy,
-    notes: [...followed, ...changed],
+    notes,
   });
 }
 
+/** The sources beside the trace that were asked for, each listening; or the first refusal, and none left running. */
+async function openBesides(
+  { filter, netns, wire, drops }: LiveOptions,
+  onEvents: OnEvents,
+): Promise<Result<readonly BesideSource[], HostRefusal>> {
+  const opening: Promise<Result<BesideSource, HostRefusal>>[] = [];
+  const everywhere = anywhereOnItsWay(filter);
+  if (wire)
+    for (const name of netns)
+      opening.push(openWire(name, everywhere === null ? "" : printFilter(everywhere), onEvents));
+  if (drops) opening.push(openKernelDrops(netns, onEvents));
+  const opened = await Promise.all(opening);
+  const sources = opened.flatMap((source) => (source.ok ? [source.value] : []));
+  const refusal = opened.find((source) => !source.ok);
+  if (refusal === undefined || refusal.ok) return ok(sources);
+  await endAll(sources);
+  return refusal;
+}
+
+async function endAll(sources: readonly BesideSource[]): Promise<void> {
+  await Promise.all(sources.map((source) => source.end()));
+}
+
 /** What `traceLive` would change on this host; nothing is changed. */
-export function planLive(
+export async function planLive(
   options: Pick<LiveOptions, "filter" | "netns" | "seconds" | "rate" | "choice">,
-): Result<DryRun, Refusal> {
+): Promise<Result<DryRun, Refusal>> {
   const tables = tablesWanted(options.filter, options.choice ?? NO_CHOICE);
   if (!tables.ok) return tables;
+  const canRead = tables.value.follow && missingRights(options.netns).length === 0;
+  const rules = canRead ? await readAllRules(options.netns) : ok([]);
   const planned = planDryRun({
     tables: tables.value,
+    conntrackInUse: canRead && rules.ok ? whereConntrackIs(options.netns, rules.value) : [],
     netns: options.netns,
     deadlineSeconds: options.seconds + DEADLINE_SLACK_SECONDS,
     ratePerSecond: options.rate,
@@ -244,14 +287,12 @@ function now(): Time {
   return { clock: "arrival", epoch: "utc", seconds: Math.floor(ms / 1000), nanos: (ms % 1000) * 1e6 };
 }
 
-/** A rule of ours that asked conntrack would switch it on: where nobody can tell whether it is on, none does. */
-function notesOnFollowing(netns: readonly (string | null)[]): string[] {
-  return netns
-    .filter((name) => conntrackInUse(name) === null)
-    .map(
-      (name) =>
-        `replies${name === null ? "" : ` in ${name}`} were followed by their addresses and ports, not through NAT: this kernel does not tell whether conntrack is in use`,
-    );
+/** By the kernel's list of hooks; where it has none, by the rules, which are what switches conntrack on. */
+function whereConntrackIs(
+  netns: readonly (string | null)[],
+  rules: readonly RulesNow[],
+): readonly ConntrackInUse[] {
+  return netns.map((name, index) => conntrackInUse(name) ?? impliedConntrack(rules[index]?.rulesets ?? []));
 }
 
 async function readAllRules(

@@ -19,5 +19,8 @@ export const CANARY_PLACES = ["scratch", "here", "none"] as const;
 export const HOOKS_FORMATS = ["tree", "json", "md"] as const;
 export type HooksFormat = (typeof HOOKS_FORMATS)[number];
 
+export const SNAPSHOT_FORMATS = ["json", "tree"] as const;
+export type SnapshotFormat = (typeof SNAPSHOT_FORMATS)[number];
+
 export const HOOK_FAMILIES = ["ip", "ip6", "inet", "arp", "bridge", "netdev"] as const;
 export type HookFamily = (typeof HOOK_FAMILIES)[number];

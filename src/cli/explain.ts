@@ -41,6 +41,7 @@ export async function explainCommand(words: readonly string[], flags: ExplainFla
     inputs: inputs.value.inputs,
     ruleInputs: [...ruleInputs.value, ...inputs.value.ruleInputs],
     captures: inputs.value.captures,
+    factInputs: inputs.value.factInputs,
     year: flags.year ?? null,
   };
   const done = await explain(options, async (explained) => {

@@ -10,6 +10,7 @@ import {
   HOOK_FAMILIES,
   HOOKS_FORMATS,
   LAB_ACTIONS,
+  SNAPSHOT_FORMATS,
   TRACE_FAMILIES,
   UNDO_FORMATS,
 } from "./choices.ts";
@@ -120,6 +121,8 @@ program
   .option("--rate <n>", "trace at most so many packets a second", wholeNumber, 1000)
   .option("--conntrack", "hear of connections too, so that translations are told exactly", false)
   .option("--nflog <group>", "show what NFLOG and log rules send to this group (repeatable)", nflogGroups, [])
+  .option("--wire", "capture the packets at the interfaces too: fragments, MACs, checksums (tcpdump)", false)
+  .option("--drops", "ask the kernel what it drops outside the rules, and why (bpftrace)", false)
   .addOption(formatOption())
   .option("--strict", "end with status 4 when the evidence has gaps", false)
   .option(
@@ -191,6 +194,19 @@ program
   .action(async (files, flags) => {
     const { hooksCommand } = await import("./hooks.ts");
     status = await hooksCommand(files, flags);
+  });
+
+program
+  .command("snapshot")
+  .description(
+    "what the host is like: addresses, routes, settings, sockets, rules, for explain; changes nothing",
+  )
+  .option("--netns <name>", "of this network namespace: a name, a path, or pid:N (repeatable)", collect, [])
+  .option("--out <file>", "write it to this file, which its owner alone may read")
+  .addOption(new Option("--format <format>", "how to print").choices(SNAPSHOT_FORMATS).default("json"))
+  .action(async (flags) => {
+    const { snapshotCommand } = await import("./snapshot.ts");
+    status = await snapshotCommand(flags);
   });
 
 program

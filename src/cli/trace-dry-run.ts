@@ -10,7 +10,7 @@ import { sayRefusal } from "./say.ts";
 import type { TraceFlags } from "./trace.ts";
 
 export async function dryRun(filter: Filter | null, choice: Choice, flags: TraceFlags): Promise<ExitStatus> {
-  const planned = planLive({
+  const planned = await planLive({
     filter,
     netns: flags.netns.length === 0 ? [null] : flags.netns,
     seconds: flags.for,

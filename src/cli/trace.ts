@@ -30,6 +30,8 @@ export interface TraceFlags {
   readonly fragments: boolean;
   readonly conntrack: boolean;
   readonly nflog: readonly number[];
+  readonly wire: boolean;
+  readonly drops: boolean;
   readonly format: Format;
   readonly strict: boolean;
   readonly dryRun: boolean;
@@ -61,6 +63,8 @@ export async function traceCommand(
       choice,
       conntrack: flags.conntrack,
       nflogGroups: flags.nflog,
+      wire: flags.wire,
+      drops: flags.drops,
       during:
         program === undefined ? null : async () => sayExit(program, await runUserCommand(program, args)),
       signal: stop.signal,

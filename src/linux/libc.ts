@@ -24,6 +24,7 @@ const recvmmsgCall = libc.func(
 );
 const pollCall = libc.func("int poll(void *fds, unsigned long count, int timeout)");
 const adjtimexCall = libc.func("int adjtimex(_Inout_ void *timex)");
+const clockGettimeCall = libc.func("int clock_gettime(int clock, _Out_ void *time)");
 const setnsCall = libc.func("int setns(int fd, int type)");
 const flockCall = libc.func("int flock(int fd, int operation)");
 
@@ -41,6 +42,7 @@ export const SO_MEMINFO = 55;
 export const SOL_NETLINK = 270;
 export const MSG_DONTWAIT = 0x40;
 const MSG_TRUNC = 0x20;
+const CLOCK_BOOTTIME = 7;
 const LOCK_EX = 2;
 const LOCK_NB = 4;
 const POLLIN = 1;
@@ -105,6 +107,14 @@ export function recv(fd: number, data: Uint8Array, flags: number): number {
 export function clockState(): number {
   // `struct timex` with modes 0; 208 bytes on 64-bit machines.
   return checked("adjtimex", adjtimexCall(Buffer.alloc(256)));
+}
+
+/** Nanoseconds since this machine was started, sleep included: the clock of the kernel's tracing. */
+export function bootNanos(): bigint {
+  const time = Buffer.alloc(16);
+  checked("clock_gettime", clockGettimeCall(CLOCK_BOOTTIME, time));
+  const view = new BigInt64Array(time.buffer, time.byteOffset, 2);
+  return (view[0] ?? 0n) * 1_000_000_000n + (view[1] ?? 0n);
 }
 
 /** Moves the calling thread into the namespace behind `fd`. */

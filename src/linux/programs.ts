@@ -15,6 +15,7 @@ const DEBIAN_PACKAGES: Readonly<Record<string, string>> = {
   "iptables-nft": "iptables",
   nsenter: "util-linux",
   unshare: "util-linux",
+  setpriv: "util-linux",
   ip: "iproute2",
   tc: "iproute2",
   sysctl: "procps",

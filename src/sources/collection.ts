@@ -18,6 +18,8 @@ export interface Collection {
   readonly traces: readonly TextInput[];
   readonly rules: readonly TextInput[];
   readonly captures: readonly CaptureInput[];
+  /** What the host was like: its addresses, routes and settings. */
+  readonly facts: readonly TextInput[];
 }
 
 /** A capture of netfilter's log, link type NFLOG. */
@@ -155,6 +157,7 @@ function understand(path: string, manifest: string, files: Files): Result<Collec
   const traces: TextInput[] = [];
   const rules: TextInput[] = [];
   const captures: CaptureInput[] = [];
+  const facts: TextInput[] = [];
   for (const line of lines) {
     const [, key, value] = /^(\S+) (.*)$/.exec(line) ?? [];
     if (key === "note" && value !== undefined) notes.push(value);
@@ -165,9 +168,11 @@ function understand(path: string, manifest: string, files: Files): Result<Collec
       notes.push(`the MANIFEST names a file that is not there: ${value}`);
     } else if (size === 0) {
       notes.push(`${name} is empty`);
-    } else if (role === "trace" || role === "rules") {
+    } else if (role === "trace" || role === "rules" || role === "facts") {
+      // Of the facts, these two have a form; the others are for people.
+      if (role === "facts" && !/^(network|settings)\.txt$/.test(name)) continue;
       const input = readTwice(join(path, name), () => files.stream(name, "utf8"));
-      (role === "trace" ? traces : rules).push(input);
+      ({ trace: traces, rules, facts })[role].push(input);
     } else if (role === "nflog") {
       const interfaceNames = namesFrom(files.read("interfaces.txt") ?? "");
       captures.push({ name: join(path, name), interfaceNames, chunks: () => files.stream(name, null) });
@@ -175,7 +180,7 @@ function understand(path: string, manifest: string, files: Files): Result<Collec
   }
   if (!/^end /m.test(manifest))
     notes.push("the script was killed before it had finished: what it left may be cut");
-  return ok({ name: path, notes, traces, rules, captures });
+  return ok({ name: path, notes, traces, rules, captures, facts });
 }
 
 /** Lines of an index and a name. */

@@ -3,6 +3,7 @@ import { randomBytes } from "node:crypto";
 import { ok, type Result, refused } from "../core/base/result.ts";
 import type { Plan } from "../core/plans/plan.ts";
 import {
+  type ConntrackInUse,
   LEGACY_LOGGER,
   type LoggerSetting,
   type NetnsSituation,
@@ -10,7 +11,6 @@ import {
   type TablesWanted,
 } from "../core/plans/trace-plan.ts";
 import type { Selectors } from "../core/plans/trace-table.ts";
-import { conntrackInUse } from "../linux/conntrack-in-use.ts";
 import { legacyTables } from "../linux/legacy-tables.ts";
 import { inNetns } from "../linux/netns.ts";
 import { loggerSetting, readLogger } from "../linux/nf-log.ts";
@@ -23,6 +23,8 @@ export interface PlanOptions {
   /** Of an inet table, where there are no `tables`. */
   readonly selectors?: Selectors;
   readonly tables?: TablesWanted;
+  /** For each of `netns`; where it is absent conntrack is not asked, because that would switch it on. */
+  readonly conntrackInUse?: readonly (ConntrackInUse | null)[];
   /** Names, paths, `pid:N`; null for the namespace nfpath runs in. At least one. */
   readonly netns: readonly (string | null)[];
   /** After so many seconds the rules mark nothing any more. The trace itself ends when `stop` is called. */
@@ -43,7 +45,7 @@ export function planHere(
 ): Result<PlannedTrace, HostRefusal> {
   return planFor(
     options,
-    options.netns.map((netns) => situationOf(netns, runs, options.tables?.follow === true)),
+    options.netns.map((netns) => situationOf(netns, runs)),
   );
 }
 
@@ -83,7 +85,10 @@ function planFor(
     runId: randomBytes(4).toString("hex"),
     ...(options.selectors === undefined ? {} : { selectors: options.selectors }),
     ...(options.tables === undefined ? {} : { tables: options.tables }),
-    namespaces: situations,
+    namespaces: situations.map((situation, index) => ({
+      ...situation,
+      conntrack: options.conntrackInUse?.[index] ?? null,
+    })),
     deadline: Math.ceil(Date.now() / 1000 + options.deadlineSeconds),
     ratePerSecond: options.ratePerSecond,
   });
@@ -98,7 +103,7 @@ function planFor(
 }
 
 /** Legacy loggers matter only where legacy tables are in use: elsewhere nothing is set and group 0 is left to others. */
-function situationOf(netns: string | null, runs: readonly JournalFile[], follows: boolean): NetnsSituation {
+function situationOf(netns: string | null, runs: readonly JournalFile[]): NetnsSituation {
   const loggers = inNetns(netns, () => {
     const found: LoggerSetting[] = [];
     for (const [family, nfproto] of LEGACY) {
@@ -107,8 +112,7 @@ function situationOf(netns: string | null, runs: readonly JournalFile[], follows
     }
     return found;
   });
-  const situation = { netns, loggers: loggers.map((logger) => beforeOtherRuns(netns, logger, runs)) };
-  return follows ? { ...situation, conntrack: conntrackInUse(netns) } : situation;
+  return { netns, loggers: loggers.map((logger) => beforeOtherRuns(netns, logger, runs)) };
 }
 
 /** What another run has set is not the host's own: what that run found is. */

@@ -34,6 +34,9 @@ const REFUSED: readonly (readonly [folder: string, source: string, rule: string]
   ["src/core/plans", importing("../packets/packet.ts"), RESTRICTED_IMPORT],
   ["src/core/hooks", importing("../views/tree.ts"), RESTRICTED_IMPORT],
   ["src/core/rulesets", importing("../hooks/hook-map.ts"), RESTRICTED_IMPORT],
+  ["src/core/hosts", importing("../events/event.ts"), RESTRICTED_IMPORT],
+  ["src/core/hosts/decode", importing("../../rulesets/ruleset.ts"), RESTRICTED_IMPORT],
+  ["src/core/journeys", importing("../hosts/host.ts"), RESTRICTED_IMPORT],
   [
     "src/core/packets",
     `import type { Probe } from "../events/event.ts";\nexport type P = Probe;\n`,
@@ -81,6 +84,8 @@ const ALLOWED: readonly (readonly [folder: string, source: string])[] = [
   ["src/core/events/decode/netlink", importing("../text/lines.ts")],
   ["src/core/views", importing("../diagnosis/finding.ts")],
   ["src/core/views", importing("../hooks/hook-map.ts")],
+  ["src/core/hosts/decode", importing("../../packets/address.ts")],
+  ["src/core/diagnosis", importing("../hosts/host.ts")],
   ["src/core/filters", importing("ipaddr.js")],
   ["src/core", importing("./views/tree.ts")],
   ["src/core/base", "export const probe = (milliseconds: number) => new Date(milliseconds).toISOString();\n"],

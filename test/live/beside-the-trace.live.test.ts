@@ -7,7 +7,7 @@ import type { JourneyContract } from "../../src/core/views/contract.ts";
 import { findProgram } from "../../src/linux/programs.ts";
 import { readSysctl, writeSysctl } from "../../src/linux/sysctl.ts";
 import { nfpath, root } from "../support/cli.ts";
-import { addNetns, deleteNetns, sendUdp, shell } from "../support/namespaces.ts";
+import { addCable, addNetns, deleteNetns, sendUdp, shell } from "../support/namespaces.ts";
 
 const missing = ["nft", "ip", "nsenter", "iptables-legacy"].filter(
   (program) => findProgram(program) === null,
@@ -64,6 +64,56 @@ describe.skipIf(lacks !== null)(`beside the trace${lacks === null ? "" : ` (skip
     );
     expect(stderr).toContain("1 journey: 1 delivered");
     expect(journeysOf(stdout)[0]?.logs).toMatchObject([{ prefix: "nine ", nflogGroup: 12 }]);
+  });
+
+  describe("on a cable", () => {
+    const FAR = `${NETNS}far`;
+    beforeEach(async () => {
+      await addNetns(FAR);
+      await addCable(FAR, NETNS);
+    });
+    afterEach(() => deleteNetns(FAR));
+
+    const sendLarge = `${process.execPath} -e 'const s=require("dgram").createSocket("udp4");s.send(Buffer.alloc(2000),9,"192.0.2.2",()=>s.close())'`;
+    const fromFar = ["nsenter", `--net=/run/netns/${FAR}`, "sh", "-ec", sendLarge];
+
+    test.skipIf(findProgram("tcpdump") === null)(
+      "--wire shows the fragments that no rule sees, and who sent them (needs tcpdump)",
+      async () => {
+        await shell(
+          "nft 'table ip fw { chain in { type filter hook input priority 0; ct state new accept; }; }'",
+          NETNS,
+        );
+        const mac = /link\/ether (\S+)/.exec(await shell(`ip -n ${FAR} link show veth0`))?.[1];
+        const [journey] = journeysOf((await trace("--wire", "--", ...fromFar)).stdout);
+        expect(journey?.packet.length).toBe(2028);
+        expect(
+          journey?.wire.map(({ direction, interface: name, source, length }) => [
+            direction,
+            name,
+            source,
+            length,
+          ]),
+        ).toEqual([
+          ["in", "veth1", mac, 1500],
+          ["in", "veth1", mac, 548],
+        ]);
+      },
+    );
+
+    test.skipIf(findProgram("bpftrace") === null)(
+      "--drops tells why and where the kernel let a packet go that no rule dropped (needs bpftrace)",
+      async () => {
+        await shell(
+          "nft 'table ip fw { chain in { type filter hook input priority 0; ct state new accept; }; }'",
+          NETNS,
+        );
+        const [journey] = journeysOf((await trace("--drops", "--", ...fromFar)).stdout);
+        expect(journey?.drops).toMatchObject([
+          { reason: "NO_SOCKET", function: "__udp4_lib_rcv", device: "veth1" },
+        ]);
+      },
+    );
   });
 
   test("rules that are changed meanwhile are told of, ours are not", async () => {

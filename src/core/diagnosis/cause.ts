@@ -1,9 +1,13 @@
 /** What every file in `causes/` is: a function from a journey and its circumstances to findings. */
+
+import type { HostSnapshot } from "../hosts/host.ts";
+import type { Besides } from "../journeys/besides.ts";
 import type { Journey } from "../journeys/journey.ts";
 import type { Finding } from "./finding.ts";
 import type { Mapping } from "./flows.ts";
 import type { KnownChains } from "./known-chains.ts";
 import type { Outcome } from "./outcome.ts";
+import type { RoutingNote } from "./routing.ts";
 
 /** What a cause may look at besides the journey. */
 export interface Circumstances {
@@ -11,6 +15,14 @@ export interface Circumstances {
   readonly chains: KnownChains;
   /** NAT that other journeys showed for this packet's connection; null where none did. */
   readonly mapping: Mapping | null;
+  /** Frames at the interfaces and the kernel's own word of its death; empty where nobody asked for them. */
+  readonly besides: Besides;
+  /** The packet's host, as it was when the trace began; null where nobody took a snapshot. */
+  readonly host: HostSnapshot | null;
+  /** … as it was last seen: what its counters and tables had come to. The same where there is one snapshot only. */
+  readonly hostAtEnd: HostSnapshot | null;
+  /** What its routes say about the packet, where it was to be routed; empty without a snapshot. */
+  readonly routing: readonly RoutingNote[];
 }
 
 /** One cause: reads a journey, concludes nothing or something. */

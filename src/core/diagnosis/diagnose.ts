@@ -1,4 +1,7 @@
 /** From a journey to what it means: its outcome and its findings, the gravest first. */
+
+import { type HostBook, NO_HOSTS } from "../hosts/host-book.ts";
+import type { Besides } from "../journeys/besides.ts";
 import type { Journey } from "../journeys/journey.ts";
 import type { RuleBook } from "../rulesets/rule-book.ts";
 import type { Diagnose } from "./cause.ts";
@@ -13,6 +16,7 @@ import type { Finding, Severity } from "./finding.ts";
 import type { Answer, FlowMemory } from "./flows.ts";
 import { KnownChains } from "./known-chains.ts";
 import { type Outcome, outcomeOf } from "./outcome.ts";
+import { type RoutingNote, routingOf } from "./routing.ts";
 
 /** A journey with what it means: what every view shows. */
 export interface Explained {
@@ -21,6 +25,10 @@ export interface Explained {
   readonly findings: readonly Finding[];
   /** The first packet that came back; null where none was seen or none is to be expected. */
   readonly answer: Answer | null;
+  /** What a capture and the kernel's drops told of it, where they were asked. */
+  readonly besides: Besides;
+  /** What the routes of a snapshot say about it; empty where there is none. */
+  readonly routing: readonly RoutingNote[];
 }
 
 const CAUSES: readonly Diagnose[] = [
@@ -46,13 +54,20 @@ const GRAVITY: Readonly<Record<Severity, number>> = { error: 0, warning: 1, info
 export class Diagnosis {
   readonly #chains: KnownChains;
   readonly #flows: FlowMemory;
+  #hosts: HostBook;
   /** For each journey that was learned and not yet explained, its answer as far as one came. */
   readonly #answers = new Map<string, Answer | null>();
 
   /** @param flows what is known of connections; it learns from every journey, and may learn from conntrack meanwhile */
-  constructor(book: RuleBook, flows: FlowMemory) {
+  constructor(book: RuleBook, flows: FlowMemory, hosts: HostBook = NO_HOSTS) {
     this.#chains = new KnownChains(book);
     this.#flows = flows;
+    this.#hosts = hosts;
+  }
+
+  /** Snapshots that became known later: used for every journey not yet explained. */
+  useHosts(hosts: HostBook): void {
+    this.#hosts = hosts;
   }
 
   learn(journey: Journey): void {
@@ -64,13 +79,23 @@ export class Diagnosis {
     });
   }
 
-  explain(journey: Journey): Explained {
+  explain(journey: Journey, besides: Besides): Explained {
     const answer = this.#answers.get(journey.id) ?? null;
     const outcome = outcomeOf(journey, this.#chains, answer !== null);
-    const circumstances = { outcome, chains: this.#chains, mapping: this.#flows.mappingOf(journey) };
+    const host = this.#hosts.at(journey.netns);
+    const routing = routingOf(journey, host);
+    const circumstances = {
+      outcome,
+      chains: this.#chains,
+      mapping: this.#flows.mappingOf(journey),
+      besides,
+      host,
+      routing,
+      hostAtEnd: this.#hosts.lastAt(journey.netns),
+    };
     const findings = CAUSES.flatMap((cause) => cause(journey, circumstances));
     findings.sort((a, b) => GRAVITY[a.severity] - GRAVITY[b.severity]);
     this.#answers.delete(journey.id);
-    return { journey, outcome, findings, answer };
+    return { journey, outcome, findings, answer, besides, routing };
   }
 }

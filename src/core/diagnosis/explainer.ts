@@ -6,7 +6,9 @@
  */
 import { nanosBetween, type Time } from "../base/time.ts";
 import type { Event } from "../events/event.ts";
+import { type HostBook, NO_HOSTS } from "../hosts/host-book.ts";
 import { assembleJourney } from "../journeys/assemble.ts";
+import { BesideMemory } from "../journeys/besides.ts";
 import type { Journey } from "../journeys/journey.ts";
 import { DEFAULT_LINKER_OPTIONS, Linker, type LinkerOptions } from "../journeys/linker.ts";
 import type { OpenJourney } from "../journeys/open-journey.ts";
@@ -36,11 +38,19 @@ export class Explainer {
   readonly #mostHeld: number;
   #held: Held[] = [];
   #book: RuleBook;
+  #hosts: HostBook;
   readonly #flows = new FlowMemory();
+  readonly #besides = new BesideMemory();
   #diagnosis: Diagnosis | null = null;
 
-  constructor(book: RuleBook, options: ExplainerOptions = DEFAULT_EXPLAINER_OPTIONS) {
+  /** @param hosts what the hosts were like; may come later, by `useHosts` */
+  constructor(
+    book: RuleBook,
+    options: ExplainerOptions = DEFAULT_EXPLAINER_OPTIONS,
+    hosts: HostBook = NO_HOSTS,
+  ) {
     this.#book = book;
+    this.#hosts = hosts;
     this.#linker = new Linker(book, options.linker);
     this.#mostHeld = options.mostHeld;
   }
@@ -50,9 +60,16 @@ export class Explainer {
     this.#book = book;
   }
 
+  /** Snapshots that became known after the events began: used for every journey not yet explained. */
+  useHosts(hosts: HostBook): void {
+    this.#hosts = hosts;
+    this.#diagnosis?.useHosts(hosts);
+  }
+
   /** Adds an event; returns journeys that had to leave, usually none. */
   add(event: Event): readonly Explained[] {
     if (event.kind === "flow") this.#flows.learnFlow(event);
+    else if (event.kind === "wire" || event.kind === "drop") this.#besides.add(event);
     this.#linker.add(event);
     this.#collect();
     if (this.#held.length < this.#mostHeld) return NOTHING;
@@ -88,7 +105,7 @@ export class Explainer {
   /** Lets go what may leave, the oldest first, at most `most`; every journey at hand is learned from before. */
   #release(mayLeave: (held: Held) => boolean, most = Number.POSITIVE_INFINITY): readonly Explained[] {
     if (this.#held.length === 0) return NOTHING;
-    this.#diagnosis ??= new Diagnosis(this.#book, this.#flows);
+    this.#diagnosis ??= new Diagnosis(this.#book, this.#flows, this.#hosts);
     const diagnosis = this.#diagnosis;
     this.#held.sort((a, b) => a.open.number - b.open.number);
     const leaving: Journey[] = [];
@@ -102,7 +119,7 @@ export class Explainer {
       else staying.push(held);
     }
     this.#held = staying;
-    return leaving.map((journey) => diagnosis.explain(journey));
+    return leaving.map((journey) => diagnosis.explain(journey, this.#besides.take(journey)));
   }
 }
 

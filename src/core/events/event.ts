@@ -16,6 +16,8 @@ export type Event =
   | FlowEvent
   | LogEvent
   | RulesChangedEvent
+  | WireEvent
+  | DropEvent
   | GapEvent
   | UnparsedEvent;
 
@@ -178,6 +180,41 @@ export interface LogEvent extends EventBase {
   readonly sighting: Sighting;
 }
 
+/**
+ * A frame at an interface, as a packet socket sees it: on the way in before every hook, on the way out behind every hook.
+ * So a datagram that comes in fragments is several of them.
+ */
+export interface WireEvent extends EventBase {
+  readonly kind: "wire";
+  readonly direction: WireDirection;
+  /** Name of the interface; also in `sighting.in` or `sighting.out`. */
+  readonly interface: string;
+  readonly checksum: ChecksumState;
+  readonly sighting: Sighting;
+}
+
+/** `other-station`: the frame's MAC address is not this host's, and the stack leaves it alone (PACKET_OTHERHOST). */
+export type WireDirection = "in" | "out" | "other-station";
+
+/**
+ * - `right`, `wrong`: all checksums that the packet has were computed again.
+ * - `unfinished`: made on this machine, and left to the network card to finish (CHECKSUM_PARTIAL); right as such.
+ * - `not-known`: cut, a fragment, or of a protocol that we do not compute.
+ */
+export type ChecksumState = "right" | "wrong" | "unfinished" | "not-known";
+
+/** A buffer that the kernel freed as dropped (`skb:kfree_skb`): a death as the kernel itself tells it, in whatever layer. */
+export interface DropEvent extends EventBase {
+  readonly kind: "drop";
+  /** The kernel's word: `NETFILTER_DROP`, `NO_SOCKET`, `IP_RPFILTER` …; the number in decimal where it has no name. */
+  readonly reason: string;
+  /** The function that freed it: `nf_hook_slow`, `ip_forward` …; an address where the kernel has no symbol. */
+  readonly function: string;
+  /** The device that the buffer named last; null for none. */
+  readonly device: string | null;
+  readonly sighting: Sighting;
+}
+
 /** Evidence that is known to be missing. No conclusion is drawn across it. */
 export interface GapEvent extends EventBase {
   readonly kind: "gap";
@@ -201,7 +238,11 @@ export type GapKind =
   /** Conntrack's events were lost: a translation may be unknown, and no step is missing. */
   | "flows-lost"
   /** Messages of NFLOG rules were lost: a log line may be missing, and no step is. */
-  | "logs-lost";
+  | "logs-lost"
+  /** The capture lost frames: one that is not shown may have been there, and no step is missing. */
+  | "frames-lost"
+  /** Drops of the kernel's were lost: a packet may have died in a way that is not shown. */
+  | "drops-lost";
 
 /** Something that looked like ours and could not be read. Counted, kept, shown. */
 export interface UnparsedEvent extends EventBase {

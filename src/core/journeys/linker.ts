@@ -39,6 +39,14 @@ const PARTIAL_LOOK_BACK = 64;
 
 const NONE: readonly OpenJourney[] = [];
 
+const TOLD_BESIDE: ReadonlySet<GapEvent["gap"]> = new Set([
+  "selector-limit",
+  "flows-lost",
+  "logs-lost",
+  "frames-lost",
+  "drops-lost",
+]);
+
 export class Linker {
   readonly #book: RuleBook;
   readonly #options: LinkerOptions;
@@ -59,7 +67,8 @@ export class Linker {
     this.#options = options;
   }
 
-  /** Adds an event. Those that belong to no packet (`flow`, `unparsed`) are ignored here. */
+  /** Adds an event. Those that belong to no packet (`flow`, `unparsed`) or are told beside the trace (`wire`, `drop`: see
+   * `besides.ts`) are ignored here. */
   add(event: Event): void {
     this.#events++;
     switch (event.kind) {
@@ -82,6 +91,8 @@ export class Linker {
         this.#changes.add(event);
         break;
       case "flow":
+      case "wire":
+      case "drop":
       case "unparsed":
         break;
     }
@@ -175,7 +186,7 @@ export class Linker {
    * trace: no journey misses a step by that.
    */
   #addGap(event: GapEvent): void {
-    if (event.gap === "selector-limit" || event.gap === "flows-lost" || event.gap === "logs-lost") return;
+    if (TOLD_BESIDE.has(event.gap)) return;
     for (const journey of this.#open) if (journey.netns === event.netns) journey.gaps.push(event);
     this.#lastGap.set(event.netns, { gap: event, events: this.#events });
   }

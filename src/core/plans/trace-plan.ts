@@ -29,7 +29,7 @@ export interface NetnsSituation {
   readonly netns: string | null;
   /** What `net.netfilter.nf_log.N` say now, where legacy tables make them matter: see `LoggerSetting`. */
   readonly loggers: readonly LoggerSetting[];
-  /** For which packets conntrack is in use; null where that cannot be known. Absent: it is not asked for. */
+  /** For which packets conntrack is in use; null or absent where that is not known. */
   readonly conntrack?: ConntrackInUse | null;
 }
 

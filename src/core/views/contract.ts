@@ -2,12 +2,13 @@
 import { formatTime } from "../base/time.ts";
 import type { Explained } from "../diagnosis/diagnose.ts";
 import type { Step } from "../journeys/journey.ts";
+import { routingWords } from "./routing-words.ts";
 
 export const JOURNEY_SCHEMA = "nfpath/journey@1";
 
 /** A plain object, ready for `JSON.stringify`. */
 export function journeyContract(explained: Explained) {
-  const { journey, outcome, findings, answer } = explained;
+  const { journey, outcome, findings, answer, besides, routing } = explained;
   const packet = journey.first?.packet ?? null;
   return {
     schema: JOURNEY_SCHEMA,
@@ -45,11 +46,35 @@ export function journeyContract(explained: Explained) {
     gaps: journey.gaps.map((gap) => ({ kind: gap.gap, count: gap.count, remedy: gap.remedy })),
     answeredBy: answer === null ? null : { id: answer.journey, afterNanos: answer.afterNanos },
     conntrack: journey.conntrack,
+    /** What a snapshot's routes say about it; empty where there is none. */
+    routing: routing.map((note) => ({
+      beforeStep: note.beforeStep,
+      what: routingWords(note).text,
+      ...note.decision,
+      kernel: note.kernel,
+    })),
     logs: journey.logs.map((log) => ({
       prefix: log.prefix,
       /** Of an NFLOG rule; null for the kernel log and for group 0. */
       nflogGroup: groupOf(log.origin.input),
       at: log.time === null ? null : formatTime(log.time),
+    })),
+    /** Frames at the interfaces, from a capture (`--wire`). */
+    wire: besides.wire.map((frame) => ({
+      direction: frame.direction,
+      interface: frame.interface,
+      source: frame.sighting.packet.link?.source ?? null,
+      length: frame.sighting.packet.length,
+      fragmentOffset: frame.sighting.packet.fragmentOffset,
+      checksum: frame.checksum,
+      at: frame.time === null ? null : formatTime(frame.time),
+    })),
+    /** The kernel's own word of a death (`--drops`). */
+    drops: besides.drops.map((drop) => ({
+      reason: drop.reason,
+      function: drop.function,
+      device: drop.device,
+      at: drop.time === null ? null : formatTime(drop.time),
     })),
     joinedBy: journey.joinedBy,
   };

@@ -7,8 +7,12 @@ import { isIptablesText } from "../diagnosis/commands.ts";
 import type { Explained } from "../diagnosis/diagnose.ts";
 import type { Finding, Severity } from "../diagnosis/finding.ts";
 import type { Outcome } from "../diagnosis/outcome.ts";
+import type { RoutingNote } from "../diagnosis/routing.ts";
 import { ruleText } from "../diagnosis/rule-words.ts";
+import type { Besides } from "../journeys/besides.ts";
 import type { Journey, Step } from "../journeys/journey.ts";
+import { dropWords, wireWords } from "./beside-words.ts";
+import { disagreementWords, routingWords } from "./routing-words.ts";
 import { type Line, pad, type Span, type Style, span, widthOf, wrap } from "./styled.ts";
 import { changeWords, interfaceWords, outcomeWords, packetWords } from "./words.ts";
 
@@ -62,8 +66,9 @@ export function describeJourney(explained: Explained, options: TreeOptions): rea
   const lines = [
     ...describeHead(journey, options),
     [],
-    ...describeSteps(journey, options),
+    ...describeSteps(explained, options),
     ...describeLogs(journey, options),
+    ...describeBesides(explained.besides, options),
     ...describeOutcome(explained, options),
     ...describeFindings(explained, options),
     [],
@@ -115,7 +120,7 @@ function clockWords(time: Time): string {
     .replace("Z", " UTC");
 }
 
-function describeSteps(journey: Journey, options: TreeOptions): readonly Line[] {
+function describeSteps({ journey, routing }: Explained, options: TreeOptions): readonly Line[] {
   const labels = journey.steps.filter((step) => !step.isOwn && step.depth === 0).map(tableLabel);
   const labelColumns = Math.min(MOST_LABEL_COLUMNS, Math.max(8, ...labels.map(widthOf))) + 1;
   const lines: Line[] = [];
@@ -123,7 +128,8 @@ function describeSteps(journey: Journey, options: TreeOptions): readonly Line[] 
   let label = "";
   const matched = new Set<string>();
   for (const [at, step] of journey.steps.entries()) {
-    lines.push(...describeBetween(step, labelColumns, options));
+    const note = routing.find(({ beforeStep }) => beforeStep === at) ?? null;
+    lines.push(...describeBetween(step, note, labelColumns, options));
     if (step.isOwn || isSaidByPolicy(step, journey.steps[at + 1])) continue;
     const isNewHop = step.hop !== hop;
     const hookText = isNewHop ? (step.hook?.toUpperCase() ?? "?") : "";
@@ -135,6 +141,10 @@ function describeSteps(journey: Journey, options: TreeOptions): readonly Line[] 
     if (step.kind === "rule") matched.add(chain);
     lines.push(...describeStep(step, hookText, labelText, labelColumns, !matched.has(chain), options));
   }
+  const unseen = routing.find(({ beforeStep }) => beforeStep === null);
+  const words = unseen === undefined ? [] : noteWords(unseen, null);
+  if (words.length > 0)
+    lines.push(...block("routing", "", words.join(", "), labelColumns, options.columns, "note"));
   return lines;
 }
 
@@ -147,6 +157,7 @@ function isSaidByPolicy(step: Step, next: Step | undefined): boolean {
 /** What happened to the packet since the step before, outside any rule. */
 function describeBetween(
   step: Step,
+  note: RoutingNote | null,
   labelColumns: number,
   { columns, glyphs }: TreeOptions,
 ): readonly Line[] {
@@ -154,11 +165,32 @@ function describeBetween(
   const tell = (who: string, words: readonly string[]) => {
     if (words.length > 0) lines.push(...block(who, "", words.join(", "), labelColumns, columns, "note"));
   };
-  const routed = changeWords(step, ["routing"], glyphs.arrow);
+  const changed = changeWords(step, ["routing"], glyphs.arrow);
+  const out = step.changes.find(({ field, by }) => field === "out" && by === "routing")?.to ?? null;
+  const routed = note === null ? changed : withNote(changed, note, out === null ? null : String(out));
   tell("conntrack", changeWords(step, ["conntrack"], glyphs.arrow));
   tell("routing", routed);
   tell("changed", changeWords(step, ["unknown"], glyphs.arrow));
   return lines;
+}
+
+/** What was seen, and in place of `to docker0` by which route, where a snapshot has it. */
+function withNote(changed: readonly string[], note: RoutingNote, out: string | null): readonly string[] {
+  const [first, ...rest] = noteWords(note, out);
+  if (first === undefined) return changed;
+  const isSaid = out !== null && changed[0] === `to ${out}`;
+  return [first, ...(isSaid ? changed.slice(1) : changed), ...rest];
+}
+
+/** @param out the interface that it was seen to leave by; null where that is not known */
+function noteWords(note: RoutingNote, out: string | null): readonly string[] {
+  const { text, devices } = routingWords(note);
+  if (text === null) return [];
+  const disagreement = disagreementWords(note.kernel);
+  const isOther = out !== null && !devices.includes(out);
+  const words = [isOther ? `to ${out}, while by the snapshot: ${text}` : text];
+  if (disagreement !== null) words.push(disagreement);
+  return words;
 }
 
 function describeStep(
@@ -271,6 +303,22 @@ function describeLogs({ logs }: Journey, { columns }: TreeOptions): readonly Lin
     span(at === 0 ? `${" ".repeat(INDENT)}${pad("logged", HOOK_COLUMNS)}` : " ".repeat(left), "dim"),
     span(text),
   ]);
+}
+
+/** What a capture and the kernel's drops told of the packet. */
+function describeBesides(besides: Besides, { columns }: TreeOptions): readonly Line[] {
+  const lines: Line[] = [];
+  const tell = (who: string, words: string) => {
+    const left = INDENT + HOOK_COLUMNS;
+    for (const [at, text] of wrap(words, columns - left).entries())
+      lines.push([
+        span(at === 0 ? `${" ".repeat(INDENT)}${pad(who, HOOK_COLUMNS)}` : " ".repeat(left), "dim"),
+        span(text, "note"),
+      ]);
+  };
+  if (besides.wire.length > 0) tell("wire", wireWords(besides.wire));
+  for (const drop of besides.drops) tell("kernel", dropWords(drop));
+  return lines;
 }
 
 function describeOutcome(explained: Explained, { columns, glyphs }: TreeOptions): readonly Line[] {

@@ -1,0 +1,152 @@
+/**
+ * What the snapshot's routes say about a packet at the two places where the kernel asks them: behind PREROUTING for what comes
+ * in, before OUTPUT for what is made here. The packet is taken as it was then, DNAT and marks included.
+ */
+import { depart } from "../hosts/departure.ts";
+import type { HostSnapshot } from "../hosts/host.ts";
+import { type Reception, receive } from "../hosts/reception.ts";
+import type { RouteAnswer, RouteQuestion } from "../hosts/route-lookup.ts";
+import type { Journey, Step } from "../journeys/journey.ts";
+import type { Hook } from "../netfilter/hook.ts";
+
+export interface RoutingNote {
+  /** The first step behind the decision, as an index; null where the packet was not seen again. */
+  readonly beforeStep: number | null;
+  readonly question: RouteQuestion;
+  readonly decision: Decision;
+  /** What `ip route get` says of the same packet, on a host that could be asked; null where nobody asked. */
+  readonly kernel: KernelWord | null;
+}
+
+export type Decision =
+  | { readonly at: "reception"; readonly reception: Reception }
+  | { readonly at: "departure"; readonly answer: RouteAnswer };
+
+export interface KernelWord {
+  readonly agrees: boolean;
+  /** As `ip route get` has it, or its error. */
+  readonly words: string;
+}
+
+export function routingOf(journey: Journey, host: HostSnapshot | null): readonly RoutingNote[] {
+  if (host === null || (journey.family !== "ip" && journey.family !== "ip6")) return [];
+  const { steps } = journey;
+  const notes: RoutingNote[] = [];
+  let from = 0;
+  for (let at = 1; at <= steps.length; at++) {
+    if (at < steps.length && steps[at]?.hop === steps[at - 1]?.hop) continue;
+    const hop = steps.slice(from, at);
+    const next = at < steps.length ? at : null;
+    const note = noteOf(hop, from, next, journey, host);
+    if (note !== null) notes.push(note);
+    from = at;
+  }
+  return notes;
+}
+
+/** Behind PREROUTING, and before OUTPUT. */
+function noteOf(
+  hop: readonly Step[],
+  from: number,
+  next: number | null,
+  journey: Journey,
+  host: HostSnapshot,
+): RoutingNote | null {
+  const hook = hop[0]?.hook ?? null;
+  const { steps } = journey;
+  if (hook === "output" && !cameBefore(steps, from, "output")) {
+    const seen = hop.find(({ sighting }) => sighting !== null) ?? null;
+    const question = questionOf(seen, null);
+    return question === null ? null : departureOf(question, seen?.sighting?.out ?? null, from, host);
+  }
+  if (hook !== "prerouting" || hop.at(-1)?.verdict === "drop" || hop.at(-1)?.verdict === "reject")
+    return null;
+  // Loopback's packets keep the route that they were sent by.
+  if (cameBefore(steps, from, "output") || cameBefore(steps, from, "postrouting")) return null;
+  const behind = next === null ? null : (steps[next] ?? null);
+  if (
+    behind !== null &&
+    behind.hook !== "input" &&
+    behind.hook !== "forward" &&
+    behind.hook !== "postrouting"
+  )
+    return null;
+  const inside = hop.find(({ sighting }) => sighting?.in != null)?.sighting?.in ?? null;
+  // A packet that a bridge carries is routed only if it is for the bridge itself.
+  if (hop.some(({ sighting }) => sighting?.physIn != null && behind?.sighting?.physOut != null)) return null;
+  const last = hop.findLast(({ sighting }) => sighting !== null) ?? null;
+  const seen = behind?.sighting != null ? behind : last;
+  const question = questionOf(seen, inside, markOf(hop), last);
+  if (question === null || inside === null) return null;
+  return {
+    beforeStep: next,
+    question,
+    decision: { at: "reception", reception: receive(host, question) },
+    kernel: null,
+  };
+}
+
+/**
+ * A socket that has no address yet is routed without one and gets its source from the route, so policy rules by source did
+ * not count: of the two answers, the one that agrees with where the packet went.
+ */
+function departureOf(
+  question: RouteQuestion,
+  out: string | null,
+  beforeStep: number,
+  host: HostSnapshot,
+): RoutingNote {
+  const noteOf = (asked: RouteQuestion): RoutingNote => {
+    const answer = depart(host, asked);
+    return { beforeStep, question: asked, decision: { at: "departure", answer }, kernel: null };
+  };
+  const note = noteOf(question);
+  if (out === null || leadsTo(note, out)) return note;
+  const unbound = noteOf({ ...question, src: null });
+  return leadsTo(unbound, out) ? unbound : note;
+}
+
+function leadsTo({ decision }: RoutingNote, out: string): boolean {
+  if (decision.at !== "departure" || decision.answer.kind !== "routed") return false;
+  const { type, ways } = decision.answer;
+  return type === "local" ? out === "lo" : ways.some(({ dev }) => dev === out);
+}
+
+function cameBefore(steps: readonly Step[], before: number, hook: Hook): boolean {
+  return steps.slice(0, before).some((step) => step.hook === hook);
+}
+
+/** The mark that the hop left it with; 0 where the source leaves that out. */
+function markOf(hop: readonly Step[]): number | null {
+  const told = hop.findLast(({ sighting, event }) => (sighting?.mark ?? event.mark) !== null);
+  if (told !== undefined) return told.sighting?.mark ?? told.event.mark;
+  return hop.some(({ event }) => event.tracer === "xtables") ? 0 : null;
+}
+
+/**
+ * @param seen where the packet looks as it did to routing
+ * @param original the packet before it was counted down or given to others: its TOS
+ */
+function questionOf(
+  seen: Step | null,
+  inside: string | null,
+  mark: number | null = seen === null ? null : markOf([seen]),
+  original: Step | null = seen,
+): RouteQuestion | null {
+  const packet = seen?.sighting?.packet;
+  if (packet === undefined || packet === null || packet.dst === null) return null;
+  if (packet.family !== "ip" && packet.family !== "ip6") return null;
+  return {
+    family: packet.family,
+    dst: packet.dst,
+    src: packet.src,
+    in: inside,
+    out: null,
+    mark: mark ?? 0,
+    tos: original?.sighting?.packet.tos ?? packet.tos,
+    protocol: packet.protocol,
+    sport: packet.sport,
+    dport: packet.dport,
+    uid: seen?.sighting?.uid ?? null,
+  };
+}

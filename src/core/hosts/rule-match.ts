@@ -1,0 +1,98 @@
+/**
+ * Whether a packet meets a policy rule (`net/core/fib_rules.c` fib_rule_match, `net/ipv4/fib_rules.c` fib4_rule_match,
+ * `net/ipv6/fib6_rules.c` fib6_rule_match). Null where that cannot be told.
+ */
+import { protocolNumber } from "../packets/protocols.ts";
+import type { HostSnapshot, IpFamily, PolicyRule, PortRange } from "./host.ts";
+import { contains } from "./prefix.ts";
+
+/** A packet as routing sees it at one point of its way. */
+export interface RouteQuestion {
+  readonly family: IpFamily;
+  readonly dst: string;
+  /** Null: none was chosen yet. */
+  readonly src: string | null;
+  /** The interface that it came in by; null for one that this host makes. */
+  readonly in: string | null;
+  /** The interface that its socket is bound to, or that is asked for; null: none. */
+  readonly out: string | null;
+  /** Null in the rest: not told. */
+  readonly mark: number | null;
+  readonly tos: number | null;
+  /** Name or number. */
+  readonly protocol: string | null;
+  readonly sport: number | null;
+  readonly dport: number | null;
+  readonly uid: number | null;
+}
+
+export function meetsRule(host: HostSnapshot, rule: PolicyRule, question: RouteQuestion): boolean | null {
+  const all = allOf([
+    () => meetsPrefix(rule.from, rule.family, question.src),
+    () => meetsPrefix(rule.to, rule.family, question.dst),
+    // The kernel calls what it makes itself as coming in by loopback.
+    () => rule.iif === null || rule.iif === (question.in ?? "lo"),
+    () => rule.oif === null || rule.oif === question.out,
+    () => meetsMark(rule, question.mark),
+    () =>
+      rule.tos === null ? true : question.tos === null ? null : (question.tos & DSCP) === (rule.tos & DSCP),
+    () => meetsProtocol(rule.protocol, question.protocol),
+    () => meetsPorts(rule.sport, question.sport),
+    () => meetsPorts(rule.dport, question.dport),
+    // What comes in belongs to nobody, which the kernel counts as root's.
+    () => meetsPorts(rule.uid, question.in === null ? question.uid : 0),
+    () => (rule.action.kind === "l3mdev" ? isOfVrf(host, question) : true),
+    () => (rule.opaque.length === 0 ? true : null),
+  ]);
+  return all === null ? null : all !== rule.isInverted;
+}
+
+/** The six bits that rules and routes compare; the other two are congestion's. */
+export const DSCP = 0xfc;
+
+/** False as soon as one is; null where none is false and one cannot be told. */
+function allOf(conditions: readonly (() => boolean | null)[]): boolean | null {
+  let isKnown = true;
+  for (const condition of conditions) {
+    const met = condition();
+    if (met === false) return false;
+    if (met === null) isKnown = false;
+  }
+  return isKnown ? true : null;
+}
+
+function meetsPrefix(prefix: string | null, family: IpFamily, address: string | null): boolean {
+  if (prefix === null) return true;
+  if (address !== null) return contains(family, prefix, address);
+  return family === "ip" && contains(family, prefix, "0.0.0.0");
+}
+
+function meetsMark({ mark }: PolicyRule, of: number | null): boolean | null {
+  if (mark === null) return true;
+  return of === null ? null : ((mark.value ^ of) & mark.mask) === 0;
+}
+
+function meetsProtocol(wanted: string | null, protocol: string | null): boolean | null {
+  if (wanted === null) return true;
+  return protocol === null ? null : numberOf(wanted) === numberOf(protocol);
+}
+
+function numberOf(protocol: string): number | string {
+  return protocolNumber(protocol) ?? protocol;
+}
+
+function meetsPorts(range: PortRange | null, port: number | null): boolean | null {
+  if (range === null) return true;
+  return port === null ? null : port >= range.from && port <= range.to;
+}
+
+/** Whether an interface of the packet's belongs to a VRF. Which table that leads to is left to the kernel. */
+function isOfVrf(host: HostSnapshot, { in: inside, out }: RouteQuestion): boolean | null {
+  if (host.links === null) return null;
+  const isPart = host.links.some((link) => {
+    if (link.name !== inside && link.name !== out) return false;
+    const master = host.links?.find((other) => other.name === link.master);
+    return link.kind === "vrf" || (link.master !== null && (master?.kind ?? "vrf") === "vrf");
+  });
+  return isPart ? null : false;
+}
