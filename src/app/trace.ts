@@ -25,7 +25,7 @@ import type { BesideSource, OnEvents } from "../sources/beside-source.ts";
 import { openKernelDrops } from "../sources/kernel-drops.ts";
 import { openWire } from "../sources/wire.ts";
 import { type DryRun, planDryRun } from "../tracing/plan-here.ts";
-import { checkHost, missingRights } from "../tracing/preflight.ts";
+import { checkDevices, checkHost, missingRights } from "../tracing/preflight.ts";
 import { startTrace, type Trace, type TraceEnd } from "../tracing/trace.ts";
 import { type EventCounts, EventTally } from "./event-tally.ts";
 import type { OnExplained } from "./explain.ts";
@@ -98,6 +98,9 @@ export async function traceLive(
   if (!tables.ok) return tables;
   const host = checkHost(options.netns);
   if (!host.ok) return refused(ofHost(host.error));
+  const { ingress, egress } = options.choice ?? NO_CHOICE;
+  const devices = checkDevices(options.netns, [...ingress, ...egress]);
+  if (!devices.ok) return refused(ofHost(devices.error));
   const before = await readAllRules(options.netns);
   if (!before.ok) return refused(ofHost(before.error));
   const listener = new Listener(new RuleBook(before.value.flatMap((now) => now.rulesets)), onExplained);
@@ -327,6 +330,7 @@ function compareRules(
 export function ofHost(error: HostRefusal): Refusal {
   switch (error.kind) {
     case "missing-netns":
+    case "missing-device":
       return refusal(2, error.message, error.hint);
     case "not-linux":
     case "not-permitted":

@@ -213,8 +213,20 @@ describe.skipIf(!canFilter)("filters and nft (needs root, nft and ip)", () => {
         }
       }
     }
+    for (const [family, hook] of FRAMES) {
+      const device = family === "netdev" ? 'device "lo" ' : "";
+      lines.push(`table ${family} t { chain ${hook} { type filter hook ${hook} ${device}priority -350; }; }`);
+      for (const filter of sample(filters("all"), 100)) {
+        const found = toNftRules(filter, family, hook);
+        if (!found.ok) continue;
+        for (const rule of found.value) {
+          lines.push(`add rule ${family} t ${hook} ${rule} meta nftrace set 1`);
+          rules++;
+        }
+      }
+    }
     expect(inside("nft", ["-c", "-f", "-"], `${lines.join("\n")}\n`)).toBe("");
-    expect(rules).toBeGreaterThan(1_000);
+    expect(rules).toBeGreaterThan(2_000);
   });
 
   it("chooses the packets on a wire that the filter means", { timeout: 120_000 }, () => {
@@ -386,6 +398,15 @@ function runChecked(command: string, args: readonly string[], input = ""): strin
   if (status !== 0) throw new Error(`${command} ${args.join(" ")}: ${stderr.slice(0, 2000)}`);
   return stdout;
 }
+
+const FRAMES = [
+  ["bridge", "prerouting"],
+  ["bridge", "output"],
+  ["netdev", "ingress"],
+  ["netdev", "egress"],
+  ["arp", "input"],
+  ["arp", "output"],
+] as const;
 
 /** The packet numbers in each set. The kernel's own neighbour discovery is left out: its addresses are not `frameOf`'s. */
 function setsIn(listing: string): Map<string, number[]> {
