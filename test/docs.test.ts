@@ -2,6 +2,7 @@
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect, test } from "vitest";
+import { CAUSE_CODES } from "../src/core/diagnosis/finding.ts";
 import { ACTION_KINDS } from "../src/core/plans/plan.ts";
 import { nfpath, root } from "./support/cli.ts";
 
@@ -44,12 +45,7 @@ test("every option that the README uses is in --help", async () => {
 });
 
 test("every cause is explained in the README", () => {
-  const source = readFileSync(join(root, "src/core/diagnosis/finding.ts"), "utf8");
-  const codes = [...(/type CauseCode =([\s\S]*?);/.exec(source)?.[1] ?? "").matchAll(/"([a-z-]+)"/g)].map(
-    (match) => match[1],
-  );
-  expect(codes.length).toBeGreaterThan(5);
-  for (const code of codes) expect(readme).toContain(`\`${code}\``);
+  for (const code of CAUSE_CODES) expect(readme).toContain(`\`${code}\``);
 });
 
 test("docs/host-changes.md tells of every kind of change that a plan can hold, and of its undo", () => {

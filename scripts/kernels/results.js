@@ -4,7 +4,7 @@
 /**
  * @typedef {{ event: "up", node: string, release: string }
  *   | { event: "test", name: string, state: "passed" | "failed" | "skipped", ms: number, errors: readonly string[] }
- *   | { event: "end" }} GuestEvent
+ *   | { event: "kept", tar: string } | { event: "end" }} GuestEvent
  */
 
 /** @typedef {import("../last-line-reporter.js").Counts} Counts */
@@ -13,6 +13,8 @@ export class Results {
   /** @type {Counts} */
   counts = { passed: 0, failed: 0, skipped: 0 };
   hasEnded = false;
+  /** What the tests recorded, a packed tar. @type {Buffer | null} */
+  kept = null;
   #say;
 
   /** @param {(line: string) => void} say takes lines for a person */
@@ -38,6 +40,9 @@ export class Results {
         for (const error of event.errors) this.#say(error.replaceAll(/^/gm, "      "));
         return;
       }
+      case "kept":
+        this.kept = Buffer.from(event.tar, "base64");
+        return;
       case "end":
         this.hasEnded = true;
     }

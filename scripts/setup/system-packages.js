@@ -42,6 +42,7 @@ export const TEST_PACKAGES = [
     programs: ["bpftrace"],
     purpose: "tests: what the kernel says of the packets it drops",
   },
+  { name: "ipset", programs: ["ipset"], purpose: "labs: a set of addresses in a legacy rule" },
   { name: "busybox", programs: ["busybox"], purpose: "tests: the shell of small hosts" },
   {
     name: "shellcheck",

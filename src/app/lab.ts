@@ -1,7 +1,8 @@
 /** `nfpath lab`: real hosts in network namespaces, to look at and to trace in. */
 import { ok, type Result, refused } from "../core/base/result.ts";
-import { type Lab, labUp, removeLabs } from "../lab/docker-udp.ts";
+import { type Lab, labUp } from "../lab/docker-udp.ts";
 import type { Exchange } from "../lab/exchange.ts";
+import { removeLabs } from "../lab/lab-namespaces.ts";
 import type { Backend } from "../lab/requirements.ts";
 import type { HostRefusal } from "../linux/refusal.ts";
 import type { Trace } from "../tracing/trace.ts";
@@ -66,14 +67,14 @@ async function traceExchange(
   return exchange.ok ? ok({ live: live.value, exchange: exchange.value }) : refused(ofHost(exchange.error));
 }
 
-/** Builds the lab for a person, who removes it with `removeDockerUdp`. */
+/** Builds the lab for a person, who removes it with `removeKeptLabs`. */
 export async function keepDockerUdp(backend: Backend): Promise<Result<Lab, Refusal>> {
   const up = await labUp({ backend, isKept: true });
   return up.ok ? up : refused(ofHost(up.error));
 }
 
-/** Names of the namespaces that were removed. */
-export async function removeDockerUdp(): Promise<Result<readonly string[], Refusal>> {
+/** Of every kind. @returns names of the namespaces that were removed */
+export async function removeKeptLabs(): Promise<Result<readonly string[], Refusal>> {
   const removed = await removeLabs();
   return removed.ok ? removed : refused(ofHost(removed.error));
 }

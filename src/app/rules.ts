@@ -3,10 +3,12 @@ import { ok, type Result } from "../core/base/result.ts";
 import type { Ruleset } from "../core/rulesets/ruleset.ts";
 import { readRulesets } from "../core/rulesets/ruleset-reader.ts";
 import type { HostRefusal } from "../linux/refusal.ts";
-import { readRulesetTexts } from "../linux/ruleset-texts.ts";
+import { type RulesetText, readRulesetTexts } from "../linux/ruleset-texts.ts";
 
 export interface RulesNow {
   readonly rulesets: readonly Ruleset[];
+  /** As the tools printed them. */
+  readonly texts: readonly RulesetText[];
   /** Listing commands that did not work: rules may be missing. */
   readonly refusals: readonly HostRefusal[];
   /** The texts without their counters and dates, for comparing two moments. */
@@ -19,7 +21,8 @@ export async function readRules(netns: string | null): Promise<Result<RulesNow, 
   const rulesets = read.value.texts.flatMap(
     ({ text, input }) => readRulesets(text, { input, netns, force: true }).rulesets,
   );
-  return ok({ rulesets, refusals: read.value.refusals, fingerprint: rulesets.map(rulesOf).join("\n") });
+  const { texts, refusals } = read.value;
+  return ok({ rulesets, texts, refusals, fingerprint: rulesets.map(rulesOf).join("\n") });
 }
 
 function rulesOf(ruleset: Ruleset): string {

@@ -14,6 +14,8 @@ import { anywhereOnItsWay } from "../core/filters/anywhere.ts";
 import type { Filter } from "../core/filters/filter.ts";
 import { printFilter } from "../core/filters/print.ts";
 import { impliedConntrack } from "../core/hooks/implied-functions.ts";
+import type { HostSnapshot } from "../core/hosts/host.ts";
+import { HostBook } from "../core/hosts/host-book.ts";
 import { isMarkedByOthersOnly } from "../core/journeys/marked-by.ts";
 import { ownTableName } from "../core/plans/own-table.ts";
 import type { ConntrackInUse } from "../core/plans/trace-plan.ts";
@@ -21,6 +23,7 @@ import { RuleBook } from "../core/rulesets/rule-book.ts";
 import type { Ruleset } from "../core/rulesets/ruleset.ts";
 import { conntrackInUse } from "../linux/conntrack-in-use.ts";
 import type { HostRefusal } from "../linux/refusal.ts";
+import { takeSnapshot } from "../linux/snapshot/take-snapshot.ts";
 import type { BesideSource, OnEvents } from "../sources/beside-source.ts";
 import { openKernelDrops } from "../sources/kernel-drops.ts";
 import { openWire } from "../sources/wire.ts";
@@ -30,6 +33,7 @@ import { startTrace, type Trace, type TraceEnd } from "../tracing/trace.ts";
 import { type EventCounts, EventTally } from "./event-tally.ts";
 import type { OnExplained } from "./explain.ts";
 import { type Refusal, refusal } from "./refusal.ts";
+import { RouteCheck } from "./route-check.ts";
 import { type RulesNow, readRules } from "./rules.ts";
 import { type Choice, NO_CHOICE, tablesWanted } from "./trace-tables.ts";
 
@@ -67,6 +71,8 @@ export interface LiveReport {
   readonly unparsed: readonly UnparsedEvent[];
   readonly gaps: readonly GapEvent[];
   readonly journeys: number;
+  /** What the traced namespaces were like when it began, and when it ended; of one that has gone, nothing. */
+  readonly hosts: { readonly before: readonly HostSnapshot[]; readonly after: readonly HostSnapshot[] };
   /** Null when something could not be put back: see `notRestored`. */
   readonly end: TraceEnd | null;
   /** What could not be put back, with the commands that finish it; null when all is as it was. */
@@ -106,6 +112,11 @@ export async function traceLive(
   const listener = new Listener(new RuleBook(before.value.flatMap((now) => now.rulesets)), onExplained);
   const besides = await openBesides(options, (batch) => listener.take(batch));
   if (!besides.ok) return refused(ofHost(besides.error));
+  // Taken while the trace is armed: no packet is shown before it is there.
+  const taking = takeSnapshots(options.netns, before.value).then((taken) => {
+    listener.useHosts(taken.hosts);
+    return taken;
+  });
   const started = await startTrace({
     tables: tables.value,
     conntrackInUse: tables.value.follow ? whereConntrackIs(options.netns, before.value) : [],
@@ -118,6 +129,7 @@ export async function traceLive(
   });
   if (!started.ok) {
     await endAll(besides.value);
+    await taking;
     return refused(ofHost(started.error));
   }
   const trace = started.value;
@@ -131,15 +143,25 @@ export async function traceLive(
     end = await trace.stop();
     await endAll(besides.value);
   }
-  const after = await readAllRules(options.netns);
-  const notes = after.ok ? compareRules(before.value, after.value, options.netns) : [after.error.message];
+  const [after, hostsAfter] = await Promise.all([
+    readAllRules(options.netns),
+    takeSnapshots(options.netns, null),
+  ]);
+  const hostsBefore = await taking;
+  const notes = after.ok
+    ? [...compareRules(before.value, after.value, options.netns)]
+    : [after.error.message];
+  notes.push(...hostsBefore.notes);
+  listener.useHosts([...hostsBefore.hosts, ...hostsAfter.hosts]);
   await listener.finish();
+  notes.push(...listener.routeCheck.disagreements);
   return ok({
     rulesets: before.value.flatMap((now) => now.rulesets),
     events: listener.events.counts,
     unparsed: listener.events.unparsed,
     gaps: listener.events.gaps,
     journeys: listener.journeys,
+    hosts: { before: hostsBefore.hosts, after: withRules(hostsAfter.hosts, after.ok ? after.value : []) },
     end: end.ok ? end.value : null,
     notRestored: end.ok ? null : { ...ofHost(end.error), status: 1 },
     endedBy,
@@ -196,6 +218,7 @@ class Listener {
   ownTable: string | null = null;
   readonly #explainer: Explainer;
   readonly #onExplained: OnExplained;
+  readonly routeCheck = new RouteCheck();
   /** Journeys are shown one after the other, however slow the reader is. */
   #showing: Promise<void> = Promise.resolve();
 
@@ -209,6 +232,10 @@ class Listener {
 
   get begun(): number {
     return this.#explainer.begun;
+  }
+
+  useHosts(hosts: readonly HostSnapshot[]): void {
+    this.#explainer.useHosts(new HostBook(hosts));
   }
 
   take(batch: readonly Event[]): void {
@@ -234,7 +261,7 @@ class Listener {
     if (leaving.length === 0) return;
     this.journeys += leaving.length;
     this.#showing = this.#showing.then(async () => {
-      for (const explained of leaving) await this.#onExplained(explained);
+      for (const explained of await this.routeCheck.check(leaving)) await this.#onExplained(explained);
     });
   }
 }
@@ -308,6 +335,33 @@ async function readAllRules(
     all.push(read.value);
   }
   return ok(all);
+}
+
+interface TakenSnapshots {
+  readonly hosts: readonly HostSnapshot[];
+  /** Why there is none of a namespace. */
+  readonly notes: readonly string[];
+}
+
+/** @param rules those in force, of each namespace; null where they are read elsewhere */
+async function takeSnapshots(
+  netns: readonly (string | null)[],
+  rules: readonly RulesNow[] | null,
+): Promise<TakenSnapshots> {
+  const hosts: HostSnapshot[] = [];
+  const notes: string[] = [];
+  for (const [at, name] of netns.entries()) {
+    const taken = await takeSnapshot({ netns: name, rulesets: rules?.[at]?.texts ?? "skip" });
+    if (taken.ok) hosts.push(taken.value);
+    else notes.push(`no snapshot: ${taken.error.message}`);
+  }
+  return { hosts, notes };
+}
+
+function withRules(hosts: readonly HostSnapshot[], rules: readonly RulesNow[]): readonly HostSnapshot[] {
+  return hosts.length === rules.length
+    ? hosts.map((host, at) => ({ ...host, rulesets: rules[at]?.texts ?? null }))
+    : hosts;
 }
 
 function compareRules(

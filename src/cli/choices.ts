@@ -9,6 +9,7 @@ export const UNDO_FORMATS = ["text", "json"] as const;
 export type UndoFormat = (typeof UNDO_FORMATS)[number];
 
 export const LAB_ACTIONS = ["run", "up", "down"] as const;
+export const LAB_BACKENDS = ["legacy", "nft", "mixed", "none"] as const;
 export type LabAction = (typeof LAB_ACTIONS)[number];
 
 export const DOCTOR_FORMATS = ["tree", "json"] as const;

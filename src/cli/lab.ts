@@ -1,32 +1,62 @@
-/** `nfpath lab docker-udp [up|down|run]`. */
-import { keepDockerUdp, removeDockerUdp, runDockerUdp } from "../app/lab.ts";
-import type { ExitStatus, Refusal } from "../app/refusal.ts";
+/** `nfpath lab`: what labs there are, and the first of them, docker-udp. */
+import { keepDockerUdp, removeKeptLabs, runDockerUdp } from "../app/lab.ts";
+import { type ExitStatus, type Refusal, refusal } from "../app/refusal.ts";
 import type { Backend } from "../lab/requirements.ts";
-import type { Format, LabAction } from "./choices.ts";
+import type { Variant } from "../lab/scenarios/scenario.ts";
+import type { Format } from "./choices.ts";
 import { printerFor } from "./formats.ts";
 import { stopSignal } from "./interrupt.ts";
+import { labListLines, labListObject } from "./lab-list.ts";
+import { runScenarioLab, scenarioUp } from "./lab-scenario.ts";
+import { chooseVariant, DOCKER_UDP, readLabWords } from "./lab-words.ts";
 import { Output } from "./output.ts";
 import { say, sayRefusal } from "./say.ts";
 import { liveSummaryLines, liveSummaryObject, Tally } from "./summary.ts";
 import { sayLeftovers } from "./undo.ts";
 
 export interface LabFlags {
-  readonly backend: Backend;
+  readonly backend?: Variant;
   readonly format: Format;
 }
 
-export async function labCommand(action: LabAction, flags: LabFlags): Promise<ExitStatus> {
-  switch (action) {
-    case "run":
-      return run(flags);
-    case "up":
-      return up(flags.backend);
-    case "down":
-      return down();
-  }
+export async function labCommand(words: readonly string[], flags: LabFlags): Promise<ExitStatus> {
+  const read = readLabWords(words);
+  if (!read.ok) return fail(read.error);
+  const request = read.value;
+  if (request.kind === "list") return list(flags.format);
+  if (request.action === "down") return down();
+  if (request.kind === "docker-udp") return dockerUdp(request.action, flags);
+  const variant = chooseVariant(request.scenario, flags.backend);
+  if (!variant.ok) return fail(variant.error);
+  return request.action === "up"
+    ? scenarioUp(request.scenario, variant.value)
+    : runScenarioLab(request.scenario, variant.value, flags.format);
 }
 
-async function run({ backend, format }: LabFlags): Promise<ExitStatus> {
+async function list(format: Format): Promise<ExitStatus> {
+  const output = new Output(process.stdout);
+  if (format === "json" || format === "jsonl")
+    for (const one of labListObject()) await output.write(`${JSON.stringify(one)}\n`);
+  else for (const line of labListLines()) await output.write(`${line}\n`);
+  return 0;
+}
+
+async function dockerUdp(
+  action: "run" | "up",
+  { backend = "legacy", format }: LabFlags,
+): Promise<ExitStatus> {
+  if (backend === "mixed" || backend === "none")
+    return fail(refusal(2, `lab: ${DOCKER_UDP} has no ${backend} rules`, "--backend legacy or nft"));
+  return action === "up" ? up(backend) : run({ backend, format });
+}
+
+async function run({
+  backend,
+  format,
+}: {
+  readonly backend: Backend;
+  readonly format: Format;
+}): Promise<ExitStatus> {
   sayLeftovers();
   const output = new Output(process.stdout);
   const printer = printerFor(format, output);
@@ -74,7 +104,7 @@ async function up(backend: Backend): Promise<ExitStatus> {
 }
 
 async function down(): Promise<ExitStatus> {
-  const removed = await removeDockerUdp();
+  const removed = await removeKeptLabs();
   if (!removed.ok) return fail(removed.error);
   say(removed.value.length === 0 ? "there is no lab to remove" : `removed ${removed.value.join(", ")}`);
   return 0;

@@ -1,7 +1,7 @@
 #!/usr/bin/env node
 /** The command line. Commands are loaded when they are asked for, so that `--help` and `--version` answer at once. */
 import { readFileSync } from "node:fs";
-import { Argument, Command, CommanderError, InvalidArgumentError, Option } from "commander";
+import { Command, CommanderError, InvalidArgumentError, Option } from "commander";
 import type { ExitStatus } from "../app/refusal.ts";
 import {
   CANARY_PLACES,
@@ -9,7 +9,7 @@ import {
   FORMATS,
   HOOK_FAMILIES,
   HOOKS_FORMATS,
-  LAB_ACTIONS,
+  LAB_BACKENDS,
   SNAPSHOT_FORMATS,
   TRACE_FAMILIES,
   UNDO_FORMATS,
@@ -221,17 +221,12 @@ program
 program
   .command("lab")
   .description("real hosts in network namespaces, to look at and to trace in")
-  .addArgument(new Argument("<name>", "which lab").choices(["docker-udp"]))
-  .addArgument(
-    new Argument("[action]", "build, trace and remove it; or build it; or remove it")
-      .choices(LAB_ACTIONS)
-      .default("run"),
-  )
-  .addOption(new Option("--backend <backend>", "whose rules").choices(["legacy", "nft"]).default("legacy"))
+  .argument("<words...>", "list; or run NAME; or NAME and what to do: run, up (build it and leave it), down")
+  .addOption(new Option("--backend <backend>", "whose rules").choices(LAB_BACKENDS))
   .addOption(formatOption())
-  .action(async (_name, action, flags) => {
+  .action(async (words, flags) => {
     const { labCommand } = await import("./lab.ts");
-    status = await labCommand(action, flags);
+    status = await labCommand(words, flags);
   });
 
 const SECONDS: ReadonlyMap<string, number> = new Map([

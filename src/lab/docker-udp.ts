@@ -4,11 +4,10 @@
  * Everything is inside the namespaces (links, addresses, settings, rules), so removing them undoes all of it. No
  * setting of the host is changed.
  */
-import { randomBytes } from "node:crypto";
 import { setTimeout as sleep } from "node:timers/promises";
 
 import { ok, type Result, refused } from "../core/base/result.ts";
-import { inNetns, listNetns } from "../linux/netns.ts";
+import { inNetns } from "../linux/netns.ts";
 import { runSuccessfully } from "../linux/process.ts";
 import { type HostRefusal, hostRefusal } from "../linux/refusal.ts";
 import { writeSysctl } from "../linux/sysctl.ts";
@@ -25,6 +24,7 @@ import {
   PUBLISHED_PORTS,
 } from "./docker-topology.ts";
 import { type Exchange, type ExchangeOptions, runExchange } from "./exchange.ts";
+import { ipBatch, namespaceNames, newLabId, removeLab } from "./lab-namespaces.ts";
 import { LabRegister } from "./lab-register.ts";
 import { type Backend, whatTheLabLacks } from "./requirements.ts";
 
@@ -59,8 +59,8 @@ export async function labUp(options: LabOptions): Promise<Result<Lab, HostRefusa
   const { backend, isKept = false, register = new LabRegister() } = options;
   const lack = await whatTheLabLacks(backend);
   if (lack !== null) return refused(lack);
-  const id = randomBytes(3).toString("hex");
-  const namespaces = namespaceNames(id);
+  const id = newLabId();
+  const namespaces = namespaceNames(id, LAB_HOSTS);
   const noted = register.add({ id, owner: isKept ? null : process.pid });
   if (!noted.ok) return noted;
   const built = await build(namespaces, backend);
@@ -78,59 +78,6 @@ export async function labUp(options: LabOptions): Promise<Result<Lab, HostRefusa
     runExchange: (exchange) => runExchange(namespaces, exchange),
     down: () => removeLab(id, register),
   });
-}
-
-/**
- * Removes the labs that a person kept and those whose process died, and leaves a lab alone that another process
- * is using.
- * @returns the names of the namespaces that were removed; empty when there was no lab
- */
-export async function removeLabs(
-  register: LabRegister = new LabRegister(),
-): Promise<Result<readonly string[], HostRefusal>> {
-  const removed: string[] = [];
-  for (const { id } of register.abandoned()) {
-    removed.push(...existing(Object.values(namespaceNames(id))));
-    const result = await removeLab(id, register);
-    if (!result.ok) return result;
-  }
-  return ok(removed);
-}
-
-function existing(names: readonly string[]): readonly string[] {
-  const there = listNetns();
-  return names.filter((name) => there.includes(name));
-}
-
-/** Many commands of `ip` in one process. */
-function ipBatch(args: readonly string[], lines: readonly string[]): Promise<Result<string, HostRefusal>> {
-  return runSuccessfully("ip", [...args, "-batch", "-"], { input: `${lines.join("\n")}\n` });
-}
-
-function namespaceNames(id: string): Readonly<Record<LabHost, string>> {
-  return {
-    trigger: `nfpath-${id}-trigger`,
-    forwarder: `nfpath-${id}-forwarder`,
-    container: `nfpath-${id}-container`,
-  };
-}
-
-async function removeLab(id: string, register: LabRegister): Promise<Result<void, HostRefusal>> {
-  const names = existing(Object.values(namespaceNames(id)));
-  if (names.length > 0) {
-    // `-force`: the others go even if one refuses.
-    const removed = await ipBatch(
-      ["-force"],
-      names.map((name) => `netns delete ${name}`),
-    );
-    const left = existing(names);
-    if (!removed.ok && left.length > 0) {
-      const commands = left.map((name) => `ip netns delete ${name}`).join("; ");
-      return refused({ ...removed.error, hint: `remove what is left with: ${commands}` });
-    }
-  }
-  register.remove(id);
-  return ok(undefined);
 }
 
 /** @returns notes on what this kernel does without */

@@ -1,7 +1,18 @@
-/** One UDP datagram over IPv4, sent at once and by the calling thread: so it can be sent from inside a namespace. */
+/** UDP over IPv4, at once and by the calling thread: so it can be done from inside a namespace. */
 import { closeSync } from "node:fs";
-import { AF_INET, connect, SOCK_CLOEXEC, SOCK_DGRAM, send, socket } from "./libc.ts";
-import { writeU16 } from "./netlink.ts";
+import {
+  AF_INET,
+  bind,
+  connect,
+  SO_RCVBUF,
+  SOCK_CLOEXEC,
+  SOCK_DGRAM,
+  SOL_SOCKET,
+  send,
+  setsockopt,
+  socket,
+} from "./libc.ts";
+import { hostU32, writeU16 } from "./netlink.ts";
 
 /** Nobody needs to listen. Throws `SystemCallError`: ENETUNREACH when the interface is down, EPERM when OUTPUT drops it. */
 export function sendDatagram(address: string, port: number, payload: string): void {
@@ -12,6 +23,14 @@ export function sendDatagram(address: string, port: number, payload: string): vo
   } finally {
     closeSync(fd);
   }
+}
+
+/** File descriptor of a socket that has the smallest buffer there is, and that nobody reads. */
+export function openDeafSocket(port: number): number {
+  const fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+  setsockopt(fd, SOL_SOCKET, SO_RCVBUF, hostU32(1));
+  bind(fd, socketAddress("0.0.0.0", port));
+  return fd;
 }
 
 /** `struct sockaddr_in`: the family in the host's order, the rest in the network's. */

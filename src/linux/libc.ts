@@ -27,6 +27,7 @@ const adjtimexCall = libc.func("int adjtimex(_Inout_ void *timex)");
 const clockGettimeCall = libc.func("int clock_gettime(int clock, _Out_ void *time)");
 const setnsCall = libc.func("int setns(int fd, int type)");
 const flockCall = libc.func("int flock(int fd, int operation)");
+const ifNameToIndexCall = libc.func("uint32_t if_nametoindex(const char *name)");
 
 export const CLONE_NEWNET = 0x4000_0000;
 export const AF_NETLINK = 16;
@@ -115,6 +116,13 @@ export function bootNanos(): bigint {
   checked("clock_gettime", clockGettimeCall(CLOCK_BOOTTIME, time));
   const view = new BigInt64Array(time.buffer, time.byteOffset, 2);
   return (view[0] ?? 0n) * 1_000_000_000n + (view[1] ?? 0n);
+}
+
+/** Number of an interface of the calling thread's namespace. */
+export function interfaceIndex(name: string): number {
+  const index: number = ifNameToIndexCall(name);
+  if (index === 0) throw lastError("if_nametoindex");
+  return index;
 }
 
 /** Moves the calling thread into the namespace behind `fd`. */

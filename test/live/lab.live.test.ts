@@ -5,7 +5,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 
-import { type Lab, labUp, removeLabs } from "../../src/lab/docker-udp.ts";
+import { type Lab, labUp } from "../../src/lab/docker-udp.ts";
+import { removeLabs } from "../../src/lab/lab-namespaces.ts";
 import { LabRegister } from "../../src/lab/lab-register.ts";
 import { type Backend, whatTheLabLacks } from "../../src/lab/requirements.ts";
 

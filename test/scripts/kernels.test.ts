@@ -1,11 +1,15 @@
 /** The parts of `npm run test:kernels` that need no machine: packages, order of modules, the archive, the results. */
 import { spawnSync } from "node:child_process";
+import { readdirSync } from "node:fs";
+import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 
 import { newestOf } from "../../scripts/kernels/debian-package.js";
 import { cpioArchive, inLoadOrder } from "../../scripts/kernels/initramfs.js";
 import { packagePattern } from "../../scripts/kernels/kernel.js";
 import { Results } from "../../scripts/kernels/results.js";
+import { CHOICES, LEFT_OUT, namePattern, TESTS } from "../../scripts/kernels/tests.js";
+import { root } from "../support/cli.ts";
 
 describe("the package of a kernel", () => {
   const names = [
@@ -71,6 +75,25 @@ describe("the initramfs", () => {
   });
 });
 
+describe("the tests of a machine", () => {
+  it("are all live ones, but for those with a reason", () => {
+    const live = readdirSync(join(root, "test/live")).filter((name) => name.endsWith(".live.test.ts"));
+    const named = [...TESTS, ...Object.keys(LEFT_OUT)].filter((file) => file.startsWith("test/live/"));
+    expect(named.toSorted()).toEqual(live.map((name) => `test/live/${name}`).toSorted());
+    expect(TESTS).toEqual(expect.arrayContaining(Object.keys(CHOICES)));
+  });
+
+  it.each([
+    ["a live trace of legacy rules shows every step", true],
+    ["a trace that ends by SIGINT tracing", true],
+    ["a trace that ends by SIGTERM before", false],
+    ["the printed script by dash collects with nothing but nft", true],
+    ["the printed script by busybox sh collects with nothing but nft", false],
+  ])("%s: %s", (name, isChosen) => {
+    expect(namePattern().test(name)).toBe(isChosen);
+  });
+});
+
 describe("the results of a machine", () => {
   const said: string[] = [];
   const results = (...lines: string[]) => {
@@ -87,6 +110,11 @@ describe("the results of a machine", () => {
     all.close(null);
     expect(all.counts).toEqual({ passed: 1, failed: 1, skipped: 1 });
     expect(said).toEqual(["  ✓ a > b  12 ms", "  ✗ a > b  12 ms", "      not\n      so", "  - a > b"]);
+  });
+
+  it("bring what the tests recorded", () => {
+    const all = results(JSON.stringify({ event: "kept", tar: Buffer.from("a tar").toString("base64") }));
+    expect(all.kept?.toString()).toBe("a tar");
   });
 
   it("survive what the firmware and the kernel say on the same line", () => {

@@ -10,6 +10,8 @@ filter udp port 9
 file rules rules.txt
 file trace trace.log
 file nflog trace.pcap
+file facts network.txt
+file facts interfaces.txt
 file trace ../../etc/passwd
 note the rules changed
 end 2026-01-31T12:00:00
@@ -25,6 +27,7 @@ beforeEach(() => {
   writeFileSync(join(collected, "rules.txt"), "*filter\nCOMMIT\n");
   writeFileSync(join(collected, "trace.log"), `${"x".repeat(700)}é\n`);
   writeFileSync(join(collected, "trace.pcap"), "pcap");
+  writeFileSync(join(collected, "network.txt"), "# ip route show table all\n");
   writeFileSync(join(collected, "interfaces.txt"), "1 lo\n7 eth0\n");
   execFileSync("tar", ["-cf", "collected.tar", "nfpath-host"], { cwd: directory });
 });
@@ -41,7 +44,9 @@ describe.each(["nfpath-host", "collected.tar"])("a collection as %s", (name) => 
   test("gives its traces, rules, captures and notes", async () => {
     const opened = openCollection(join(directory, name));
     if (opened === null || !opened.ok) throw new Error("not opened");
-    const { traces, rules, captures, notes } = opened.value;
+    const { traces, rules, captures, facts, notes } = opened.value;
+    expect(await textOf(facts[0]?.chunks())).toBe("# ip route show table all\n");
+    expect(facts).toHaveLength(1);
     expect(traces.map((input) => input.name)).toEqual([join(directory, name, "trace.log")]);
     expect(await textOf(traces[0]?.chunks())).toBe(`${"x".repeat(700)}é\n`);
     expect(await textOf(rules[0]?.chunks())).toBe("*filter\nCOMMIT\n");

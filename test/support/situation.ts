@@ -64,7 +64,7 @@ export function situationWith(spoilt: Spoilt = {}): NetnsSituation {
     deadRuns: [],
     deadCanaries: [],
     leavesNetns: true,
-    rules: { rulesets, refusals: spoilt.refusals ?? [], fingerprint: "" },
+    rules: { rulesets, texts: [], refusals: spoilt.refusals ?? [], fingerprint: "" },
     ...spoilt.situation,
   };
 }

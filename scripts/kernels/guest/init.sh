@@ -26,22 +26,25 @@ done
 
 mount -t virtiofs -o ro host /host || fail "the host's root file system cannot be mounted"
 mount -t tmpfs tmpfs /memory
-mkdir -p /memory/root /memory/root-work /memory/project /memory/project-work /memory/node_modules
+mkdir -p /memory/root /memory/root-work /memory/project /memory/project-work /memory/packages /memory/packages-work
 mount -t overlay -o lowerdir=/host,upperdir=/memory/root,workdir=/memory/root-work overlay /root ||
   fail "no overlay over the host's root file system"
+mount -t tmpfs tmpfs /root/tmp
+mount -t tmpfs tmpfs /root/run
 
 # The kernel's own package, as if it were installed.
 mkdir -p "/root/lib/modules/$(uname -r)"
 mount --bind "/host$kernel/lib/modules/$(uname -r)" "/root/lib/modules/$(uname -r)"
 cp "/host$kernel/boot/config-$(uname -r)" /root/boot/
 
-mount --bind "/root$project/node_modules" /memory/node_modules
+# The project may be somewhere in /tmp, which is empty here.
+mkdir -p "/root$project"
 mount -t overlay -o "lowerdir=/host$copy,upperdir=/memory/project,workdir=/memory/project-work" overlay "/root$project" ||
   fail "no overlay over the project"
-mount --move /memory/node_modules "/root$project/node_modules"
+modules=$project/node_modules
+mount -t overlay -o "lowerdir=/host$modules,upperdir=/memory/packages,workdir=/memory/packages-work" overlay "/root$modules" ||
+  fail "no overlay over the project's packages"
 
-mount -t tmpfs tmpfs /root/tmp
-mount -t tmpfs tmpfs /root/run
 mount --move /proc /root/proc
 mount --move /sys /root/sys
 mount --move /dev /root/dev

@@ -17,5 +17,7 @@ printf '{"event":"up","node":"%s","release":"%s"}\n' "$(node --version)" "$(unam
 # By the machine's own clock, which stands still while the host is busy with something else.
 xargs -d '\n' timeout --kill-after=30 1800 \
   node node_modules/vitest/vitest.mjs run --config test/kernels/vitest.config.ts <kernel-tests 2>&1 | cat
+# What the tests recorded of this kernel, for whoever wants to commit it.
+[ -d /run/kept ] && printf '{"event":"kept","tar":"%s"}\n' "$(tar -C /run/kept -cz . | base64 -w0)" >/dev/ttyS1
 echo o >/proc/sysrq-trigger
 sleep 60

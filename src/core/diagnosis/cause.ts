@@ -12,6 +12,8 @@ import type { RoutingNote } from "./routing.ts";
 /** What a cause may look at besides the journey. */
 export interface Circumstances {
   readonly outcome: Outcome;
+  /** A packet came back, so this one got where it was going. */
+  readonly isAnswered: boolean;
   readonly chains: KnownChains;
   /** NAT that other journeys showed for this packet's connection; null where none did. */
   readonly mapping: Mapping | null;

@@ -4,14 +4,8 @@ import { type HostBook, NO_HOSTS } from "../hosts/host-book.ts";
 import type { Besides } from "../journeys/besides.ts";
 import type { Journey } from "../journeys/journey.ts";
 import type { RuleBook } from "../rulesets/rule-book.ts";
-import type { Diagnose } from "./cause.ts";
-import { defragmented } from "./causes/defragmented.ts";
-import { gap, notEnoughEvidence, rulesMissing } from "./causes/evidence.ts";
-import { dnat, natFromConntrack, snat } from "./causes/nat.ts";
-import { policyDrop } from "./causes/policy-drop.ts";
-import { ruleDrop } from "./causes/rule-drop.ts";
-import { ruleReject } from "./causes/rule-reject.ts";
-import { rulesChanged } from "./causes/rules-changed.ts";
+import { CAUSES, DEATHS } from "./causes.ts";
+import { deathOf } from "./death.ts";
 import type { Finding, Severity } from "./finding.ts";
 import type { Answer, FlowMemory } from "./flows.ts";
 import { KnownChains } from "./known-chains.ts";
@@ -30,20 +24,6 @@ export interface Explained {
   /** What the routes of a snapshot say about it; empty where there is none. */
   readonly routing: readonly RoutingNote[];
 }
-
-const CAUSES: readonly Diagnose[] = [
-  ruleDrop,
-  policyDrop,
-  ruleReject,
-  notEnoughEvidence,
-  defragmented,
-  dnat,
-  snat,
-  natFromConntrack,
-  gap,
-  rulesMissing,
-  rulesChanged,
-];
 
 const GRAVITY: Readonly<Record<Severity, number>> = { error: 0, warning: 1, info: 2 };
 
@@ -84,8 +64,9 @@ export class Diagnosis {
     const outcome = outcomeOf(journey, this.#chains, answer !== null);
     const host = this.#hosts.at(journey.netns);
     const routing = routingOf(journey, host);
-    const circumstances = {
+    const seen = {
       outcome,
+      isAnswered: answer !== null,
       chains: this.#chains,
       mapping: this.#flows.mappingOf(journey),
       besides,
@@ -93,9 +74,12 @@ export class Diagnosis {
       routing,
       hostAtEnd: this.#hosts.lastAt(journey.netns),
     };
+    const death = deathOf(journey, seen, DEATHS);
+    const circumstances = death === null ? seen : { ...seen, outcome: death.outcome };
     const findings = CAUSES.flatMap((cause) => cause(journey, circumstances));
+    if (death !== null) findings.unshift(death.finding);
     findings.sort((a, b) => GRAVITY[a.severity] - GRAVITY[b.severity]);
     this.#answers.delete(journey.id);
-    return { journey, outcome, findings, answer, besides, routing };
+    return { journey, outcome: circumstances.outcome, findings, answer, besides, routing };
   }
 }

@@ -1,17 +1,22 @@
 /** What nfpath concludes about a packet. Each cause has a stable code and one file beside this one. */
 
-export type CauseCode =
-  | "rule-drop"
-  | "rule-reject"
-  | "policy-drop"
-  | "dnat"
-  | "snat"
-  | "nat-from-conntrack"
-  | "defragmented"
-  | "rules-missing"
-  | "rules-changed"
-  | "gap"
-  | "not-enough-evidence";
+/** Every code there is; one that is not here is never concluded. */
+export const CAUSE_CODES = [
+  "rule-drop",
+  "rule-reject",
+  "policy-drop",
+  "forwarding-off",
+  "dnat",
+  "snat",
+  "nat-from-conntrack",
+  "defragmented",
+  "rules-missing",
+  "rules-changed",
+  "gap",
+  "not-enough-evidence",
+] as const;
+
+export type CauseCode = (typeof CAUSE_CODES)[number];
 
 /** `error`: why it died. `warning`: doubt, or something to look at. `info`: explains what is seen. */
 export type Severity = "error" | "warning" | "info";

@@ -11,6 +11,7 @@ import type { Journey, Step } from "../journeys/journey.ts";
 import type { Family, PacketFamily } from "../netfilter/family.ts";
 import { type Hook, XTABLES_HOOKS, xtablesPriority } from "../netfilter/hook.ts";
 import { WATCH_PRIORITY, WATCHED_HOOKS } from "../plans/own-chains.ts";
+import { isOwnTable } from "../plans/own-table.ts";
 import type { RuleBook } from "../rulesets/rule-book.ts";
 
 export interface KnownChain {
@@ -30,7 +31,8 @@ export class KnownChains {
   readonly #learned = new Map<string, { netns: string | null; event: StepEvent; hook: Hook | null }[]>();
 
   constructor(book: RuleBook) {
-    for (const chain of book.baseChains()) this.#add(chain);
+    // A listing may hold our own table where nobody listened to nft's trace: it counts once it has spoken.
+    for (const chain of book.baseChains()) if (!isOwnTable(chain.table)) this.#add(chain);
   }
 
   /** Learns the chains that this packet passed. */

@@ -5,7 +5,7 @@
 import { depart } from "../hosts/departure.ts";
 import type { HostSnapshot } from "../hosts/host.ts";
 import { type Reception, receive } from "../hosts/reception.ts";
-import type { RouteAnswer, RouteQuestion } from "../hosts/route-lookup.ts";
+import { lookUpRoute, type RouteAnswer, type RouteQuestion } from "../hosts/route-lookup.ts";
 import type { Journey, Step } from "../journeys/journey.ts";
 import type { Hook } from "../netfilter/hook.ts";
 
@@ -26,6 +26,12 @@ export interface KernelWord {
   readonly agrees: boolean;
   /** As `ip route get` has it, or its error. */
   readonly words: string;
+}
+
+/** What was decided about a packet that came in, by the last of these notes; null where nobody knows. */
+export function receptionOf(notes: readonly RoutingNote[]): Reception | null {
+  const decision = notes.at(-1)?.decision ?? null;
+  return decision?.at === "reception" ? decision.reception : null;
 }
 
 export function routingOf(journey: Journey, host: HostSnapshot | null): readonly RoutingNote[] {
@@ -75,15 +81,24 @@ function noteOf(
   // A packet that a bridge carries is routed only if it is for the bridge itself.
   if (hop.some(({ sighting }) => sighting?.physIn != null && behind?.sighting?.physOut != null)) return null;
   const last = hop.findLast(({ sighting }) => sighting !== null) ?? null;
+  // Not seen again, and perhaps translated since: to where it went, nobody knows.
+  if (behind === null && mayBeTranslatedYet(hop)) return null;
   const seen = behind?.sighting != null ? behind : last;
   const question = questionOf(seen, inside, markOf(hop), last);
   if (question === null || inside === null) return null;
-  return {
-    beforeStep: next,
-    question,
-    decision: { at: "reception", reception: receive(host, question) },
-    kernel: null,
-  };
+  const reception = receive(host, question);
+  const decided =
+    reception.kind === "not-known" && behind !== null ? asSeen(host, question, reception) : reception;
+  return { beforeStep: next, question, decision: { at: "reception", reception: decided }, kernel: null };
+}
+
+/** It was seen behind routing, so it passed whatever check could not be computed: its route may be known all the same. */
+function asSeen(host: HostSnapshot, question: RouteQuestion, unknown: Reception): Reception {
+  const route = lookUpRoute(host, { ...question, out: null, uid: 0 });
+  if (route.kind !== "routed") return unknown;
+  return route.type === "unicast"
+    ? { kind: "forward", route, source: null }
+    : { kind: "local", route, source: null };
 }
 
 /**
@@ -111,6 +126,15 @@ function leadsTo({ decision }: RoutingNote, out: string): boolean {
   const { type, ways } = decision.answer;
   return type === "local" ? out === "lo" : ways.some(({ dev }) => dev === out);
 }
+
+/** DNAT happens at priority -100. A first packet that met no rule of a nat chain is not translated. */
+function mayBeTranslatedYet(hop: readonly Step[]): boolean {
+  const last = hop.at(-1);
+  if (last === undefined || last.priority === null || last.priority > NAT_DST) return last?.priority === null;
+  return !(last.isNat && last.kind === "policy");
+}
+
+const NAT_DST = -100;
 
 function cameBefore(steps: readonly Step[], before: number, hook: Hook): boolean {
   return steps.slice(0, before).some((step) => step.hook === hook);

@@ -19,6 +19,12 @@ import {
 
 const MOST_UNREAD_KEPT = 20;
 
+/** `ip route show table all` prints both families, and people add `ip -6 route` all the same. */
+function notIn(known: readonly Route[], routes: readonly Route[]): readonly Route[] {
+  const seen = new Set(known.map((route) => JSON.stringify(route)));
+  return routes.filter((route) => !seen.has(JSON.stringify(route)));
+}
+
 export class HostDraft {
   readonly #links = new Map<string, Link>();
   readonly #routes: Record<IpFamily, { routes: Route[] | null; tables: Set<string>; isWhole: boolean }> = {
@@ -72,7 +78,7 @@ export class HostDraft {
   /** @param tables those that were listed as a whole */
   routes(family: IpFamily, routes: readonly Route[], tables: "all" | readonly string[]): void {
     const known = this.#routes[family];
-    known.routes = [...(known.routes ?? []), ...routes];
+    known.routes = known.routes === null ? [...routes] : [...known.routes, ...notIn(known.routes, routes)];
     if (tables === "all") known.isWhole = true;
     else for (const table of tables) known.tables.add(table);
   }

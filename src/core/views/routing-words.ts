@@ -64,7 +64,7 @@ function answerWords(answer: RouteAnswer, dst: string): RoutingWords {
     case "routed": {
       const { type, ways, route } = answer;
       if (type === "local")
-        return untravelled(`for this host${route === null ? "" : ` by ${routeName(route)}`}`);
+        return { text: `for this host${route === null ? "" : ` by ${routeName(route)}`}`, devices: ["lo"] };
       const devices = [...new Set(ways.flatMap(({ dev }) => dev ?? []))];
       const by = route === null ? "on whose link the kernel takes it to be" : `by ${routeName(route)}`;
       const kind = type === "unicast" ? "" : `, ${type}`;

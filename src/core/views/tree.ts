@@ -167,7 +167,8 @@ function describeBetween(
   };
   const changed = changeWords(step, ["routing"], glyphs.arrow);
   const out = step.changes.find(({ field, by }) => field === "out" && by === "routing")?.to ?? null;
-  const routed = note === null ? changed : withNote(changed, note, out === null ? null : String(out));
+  const left = out === null && note?.decision.at === "departure" ? (step.sighting?.out ?? null) : out;
+  const routed = note === null ? changed : withNote(changed, note, left === null ? null : String(left));
   tell("conntrack", changeWords(step, ["conntrack"], glyphs.arrow));
   tell("routing", routed);
   tell("changed", changeWords(step, ["unknown"], glyphs.arrow));

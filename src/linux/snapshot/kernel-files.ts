@@ -9,7 +9,7 @@ import {
   decodeCounterPairs,
   decodeLinkCounters,
 } from "../../core/hosts/decode/counters.ts";
-import { nameOfFile } from "../../core/hosts/decode/settings.ts";
+import { nameOfFile, plainValue } from "../../core/hosts/decode/settings.ts";
 import type { HostDraft } from "../../core/hosts/host-draft.ts";
 import { isSystemError } from "../sysctl.ts";
 import { OF_INTERFACES, SECRET, SINGLE_SETTINGS, WHOLE_FOLDERS } from "./setting-names.ts";
@@ -27,7 +27,7 @@ function readSettings(draft: HostDraft): void {
     const value = textOf(`/proc/sys/${path}`);
     if (value === null) return;
     count++;
-    draft.setting(nameOfFile(path), value.trim().replace(/\s+/g, " "));
+    draft.setting(nameOfFile(path), plainValue(value));
   };
   for (const folder of WHOLE_FOLDERS) {
     for (const entry of entriesOf(`/proc/sys/${folder}`))

@@ -6,9 +6,9 @@
  * that ended (`verdict continue`) or a policy (`policy accept`). `src/trace.c` prints it; before nft 0.9.1 a policy was a line
  * without a body, before 0.9.4 a rule that had been deleted was not printed at all.
  *
- * A line `verdict …` is the kernel's NFT_TRACETYPE_RETURN: the end of a chain without a verdict. `continue` means a base
- * chain, whose policy follows (step `end`), `return` a chain that was jumped to (step `return`). Kernels up to 6.1 send
- * it; 6.18 leaves it out.
+ * A line `verdict …` is the kernel's NFT_TRACETYPE_RETURN: a chain ended without a verdict. `return` means one that was jumped
+ * to (step `return`). Linux 6.1 says `continue` when the rules ran out, of those and of base chains alike, whose policy
+ * follows (step `end`): only a jump seen before tells them apart. Linux 6.18 leaves these lines out.
  */
 import { type Family, isFamily } from "../../netfilter/family.ts";
 import type { Verdict } from "../../netfilter/verdict.ts";
@@ -49,6 +49,8 @@ export class NftTraceDecoder implements LineDecoder {
   #keepsSpace = false;
   /** Family of each table seen, for lines that leave it out. */
   readonly #families = new Map<string, Family>();
+  /** Chains that a rule has sent a packet to. */
+  readonly #jumpedTo = new Set<string>();
 
   constructor(context: DecoderContext) {
     this.#context = context;
@@ -146,7 +148,8 @@ export class NftTraceDecoder implements LineDecoder {
     const verdict = verdictOf(words.next());
     if (word === "policy") return this.#step(subject, "policy", { verdict, mark: readMark(words) });
     if (verdict === null) return this.#unparsed(subject.origin.raw, subject.origin.line, CUT);
-    return this.#step(subject, verdict === "return" ? "return" : "end", { verdict, mark: readMark(words) });
+    const isReturn = verdict === "return" || this.#jumpedTo.has(chainKey(subject, subject.chain));
+    return this.#step(subject, isReturn ? "return" : "end", { verdict, mark: readMark(words) });
   }
 
   #sighting(subject: Subject, text: string, from: number): Event {
@@ -217,6 +220,7 @@ export class NftTraceDecoder implements LineDecoder {
   ): Event {
     const { origin, traceId, family, table, chain } = subject;
     if (table === null || chain === null) return this.#unparsed(origin.raw, origin.line, NO_CHAIN);
+    if (told.toChain) this.#jumpedTo.add(chainKey(subject, told.toChain));
     return {
       kind: "step",
       origin,
@@ -243,6 +247,10 @@ export class NftTraceDecoder implements LineDecoder {
     const { netns, input } = this.#context;
     return { kind: "unparsed", origin: { input, line, raw }, time: null, netns, reason };
   }
+}
+
+function chainKey({ family, table }: Subject, chain: string | null): string {
+  return `${family} ${table} ${chain}`;
 }
 
 const CUT = "the line ends before it says what happened";

@@ -26,6 +26,9 @@ const RULE = /^([a-z]\w*):(\S+?):rule:0x([0-9a-f]+):([A-Z]+|0x[0-9a-f]+)(?::(\S+
 const RETURN = /^([a-z]\w*):(\S+):return:\S*(?:\s|$)/;
 const POLICY = /^([a-z]\w*):(\S+):policy:([A-Z]+)(?:\s|$)/;
 
+/** Linux 6.1 reports their end too, before their policy. */
+const BASE_CHAINS = new Set(["PREROUTING", "INPUT", "FORWARD", "OUTPUT", "POSTROUTING"]);
+
 /** A rule's own text: behind the family or the command. */
 const RULE_TEXT = /^\s*(?:-[0467] |(?:ip|ip6|arp|eb)tables(?:-nft)? )?(-\S.*?)\s*$/;
 
@@ -141,7 +144,7 @@ export class XtablesMonitorDecoder implements LineDecoder {
     if (ended !== null) {
       const [, table, chain] = ended as unknown as [string, string, string];
       if (!/^\d+$/.test(body.slice(body.lastIndexOf(":return:") + 8).trim())) {
-        return this.#step(record, origin, table, chain, "return", {});
+        return this.#step(record, origin, table, chain, BASE_CHAINS.has(chain) ? "end" : "return", {});
       }
     }
     return this.#numbered(record, body, origin);

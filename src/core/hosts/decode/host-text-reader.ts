@@ -224,7 +224,7 @@ export class HostTextReader {
         readLinks(open.objects.map(withoutEmptyAddresses), this.#draft);
         break;
       case "routes":
-        readRoutes(open.objects, this.#draft, this.#listing);
+        readRoutes(withoutTwins(open.objects), this.#draft, this.#listing);
         break;
       case "rules":
         readPolicyRules(open.objects, this.#draft, this.#listing.family);
@@ -271,6 +271,11 @@ function withoutEmptyAddresses(object: Record<string, unknown>): JsonObject {
   if (!Array.isArray(object.addr_info) || object.addr_info.length > 0) return object;
   const { addr_info: _none, ...rest } = object;
   return rest;
+}
+
+/** `ip route show table all; ip -6 route show table all` prints IPv6's routes twice, in one listing to us. */
+function withoutTwins(objects: readonly JsonObject[]): readonly JsonObject[] {
+  return [...new Map(objects.map((object) => [JSON.stringify(object), object])).values()];
 }
 
 /** Most lines of most inputs are log lines: a cheap look before the dear one. */

@@ -1,7 +1,7 @@
 /** Policy rules as `ip rule` tells them: JSON, or lines that are first brought into the same form. */
 
 import type { IpFamily, PolicyAction, PolicyRule, PortRange } from "../host.ts";
-import { canonicalPrefix, familyOf } from "../prefix.ts";
+import { canonicalPrefix } from "../prefix.ts";
 import { Fields, type JsonObject } from "./fields.ts";
 import { tableName } from "./routes.ts";
 
@@ -84,10 +84,8 @@ const VALUED: ReadonlyMap<string, string> = new Map(
   }),
 );
 
-/** A line of `ip rule show` in the form of its JSON; the family where an address tells it. Null when it is no rule. */
-export function policyRuleLine(
-  line: string,
-): { readonly family: IpFamily | null; readonly object: JsonObject } | null {
+/** A line of `ip rule show` in the form of its JSON; null when it is no rule. */
+export function policyRuleLine(line: string): JsonObject | null {
   const [, priority, rest] = /^\s*(\d+):\s+(.*)$/.exec(line) ?? [];
   if (rest === undefined || !/^(not )?from \S/.test(rest)) return null;
   const object: Record<string, unknown> = { priority: Number(priority) };
@@ -113,13 +111,5 @@ export function policyRuleLine(
     else object[word] = words[++at];
   }
   if (object.fwmask === undefined) delete object.fwmask;
-  return { family: familyOfRule(object), object };
-}
-
-function familyOfRule(object: JsonObject): IpFamily | null {
-  for (const value of [object.src, object.dst]) {
-    const family = typeof value === "string" ? familyOf(value.split("/")[0] ?? "") : null;
-    if (family !== null) return family;
-  }
-  return null;
+  return object;
 }

@@ -7,7 +7,12 @@ export function settingLine(line: string): { readonly name: string; readonly val
   if (words === undefined || value === undefined) return null;
   if (path === undefined && !/^(net|kernel|fs|vm|dev|user|debug|abi|crypto|sunrpc)[./]/.test(words))
     return null;
-  return { name: path === undefined ? settingName(words) : nameOfFile(words), value: value.trim() };
+  return { name: path === undefined ? settingName(words) : nameOfFile(words), value: plainValue(value) };
+}
+
+/** Several values stand between tabs. */
+export function plainValue(value: string): string {
+  return value.trim().replace(/\s+/g, " ");
 }
 
 /**

@@ -89,11 +89,13 @@ read_kmsg() {
 }
 
 # tcpdump binds the IPv4 family to netlink and leaves it so; the settings are noted before, and put back by the undo.
+# Its buffer is 128 bytes larger than what it wants of a packet (libpcap's pcap-netfilter-linux.c): a packet that is cut for it
+# comes with more than that beside it, and tcpdump ends with "Message truncated". So none is cut.
 start_nflog() {
   load_module nfnetlink_log || :
   use_logger 2 nfnetlink_log nfnetlink_log || die "this kernel has no nfnetlink_log for tcpdump to read; try NFPATH_CAPTURE=log"
   if [ -e /proc/net/if_inet6 ]; then use_logger 10 nfnetlink_log nfnetlink_log || :; fi
-  tcpdump -i nflog:0 -s 256 -B 8192 -U -w - >"$dir/trace.pcap" 2>"$dir/tcpdump.txt" &
+  tcpdump -i nflog:0 -s 262144 -B 8192 -U -w - >"$dir/trace.pcap" 2>"$dir/tcpdump.txt" &
   remember $!
 }
 

@@ -362,3 +362,17 @@ describe("a line cut off anywhere", () => {
     expect(only("unparsed", line).reason).not.toBe("");
   });
 });
+
+test("a chain that was jumped to and runs out of rules says `continue` too, as a base chain does", () => {
+  const lines = ["rule jump x (verdict jump sorted)", "verdict continue", "policy accept"];
+  const text = [`${ID} ip shop in ${lines[0]}`, `${ID} ip shop sorted ${lines[1]}`]
+    .concat(
+      lines.slice(1).map((line) => `${ID} ip shop in ${line}`),
+      `${ID} ip6 shop sorted ${lines[1]}`,
+    )
+    .join("\n");
+  const steps = decode(text).map((event) =>
+    event.kind === "step" ? `${event.chain} ${event.step}` : event.kind,
+  );
+  expect(steps).toEqual(["in rule", "sorted return", "in end", "in policy", "sorted end"]);
+});

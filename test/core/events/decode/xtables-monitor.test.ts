@@ -92,7 +92,8 @@ describe("a TRACE line", () => {
     ],
     [`${ID} filter:INPUT:rule:0x5:DROP  -4 -t filter -A INPUT -p icmp -j DROP`, { verdict: "drop" }],
     [`${ID} filter:INPUT:rule:0x5:0x3 -4 -t filter -A INPUT -j NFQUEUE`, { verdict: "queue" }],
-    [`${ID} raw:PREROUTING:return:`, { step: "return", verdict: null }],
+    [`${ID} raw:PREROUTING:return:`, { step: "end", verdict: null }],
+    [`${ID} filter:SERVICES:return:`, { step: "return", verdict: null }],
     [`${ID} raw:PREROUTING:policy:ACCEPT `, { step: "policy", verdict: "accept" }],
   ])("%s", (body, expected) => {
     expect(only("step", ` TRACE: ${body}`)).toMatchObject({

@@ -1,0 +1,104 @@
+/**
+ * What nfpath said, beside the truth of a scenario.
+ *
+ * A truth may need a cause that nfpath cannot conclude yet. It is then awaited: told apart by the list of codes that there are, and
+ * judged from the day on which the code is added.
+ */
+import type { Explained } from "../../core/diagnosis/diagnose.ts";
+import { CAUSE_CODES } from "../../core/diagnosis/finding.ts";
+import type { Filter } from "../../core/filters/filter.ts";
+import { parseFilter } from "../../core/filters/parse.ts";
+import { matchesFilter } from "../../core/filters/predicate.ts";
+import type { Journey, Step } from "../../core/journeys/journey.ts";
+import { forVariant, type Scenario, type Truth, type Variant } from "./scenario.ts";
+
+export interface Comparison {
+  /** Where nfpath is wrong, a sentence each. */
+  readonly wrong: readonly string[];
+  /** Codes that some truth needs and that nfpath does not have yet. */
+  readonly awaited: readonly string[];
+}
+
+/** @param netns the host's namespace as the journeys call it; null where they do not tell, and come from one host */
+export function compare(
+  scenario: Scenario,
+  variant: Variant,
+  explained: readonly Explained[],
+  netns: Readonly<Record<string, string>> | null,
+): Comparison {
+  const wrong: string[] = [];
+  const awaited: string[] = [];
+  for (const truth of scenario.truths) {
+    const findings = truth.findings === undefined ? [] : forVariant(truth.findings, variant);
+    const needed = [...(truth.cause === null ? [] : [truth.cause]), ...findings];
+    awaited.push(...needed.filter((code) => !isKnown(code)));
+    const filter = filterOf(truth);
+    const about = explained.filter(
+      ({ journey }) =>
+        (netns === null || journey.netns === netns[truth.host]) &&
+        journey.first !== null &&
+        matchesFilter(filter, journey.first) === true,
+    );
+    wrong.push(...compareAll(truth, about, findings, variant).map((what) => `${truth.packet}: ${what}`));
+  }
+  return { wrong, awaited: [...new Set(awaited)] };
+}
+
+function compareAll(
+  truth: Truth,
+  about: readonly Explained[],
+  findings: readonly string[],
+  variant: Variant,
+): readonly string[] {
+  const isAwaited = truth.cause !== null && !isKnown(truth.cause);
+  const place = forVariant(truth.place, variant);
+  // Nothing tells of it but what is still to come.
+  if (place === "never" && (isAwaited || !findings.every(isKnown)))
+    return about.length === 0 ? [] : ["netfilter never sees it, and there is a journey"];
+  const packets = truth.packets ?? 1;
+  if (about.length < packets) return [`${about.length} journeys, and not ${packets}`];
+  if (isAwaited) return [];
+  return about.flatMap((one) => compareOne(one, truth, place, findings.filter(isKnown)));
+}
+
+function compareOne(
+  { journey, outcome, findings }: Explained,
+  truth: Truth,
+  place: string,
+  needed: readonly string[],
+): readonly string[] {
+  const wrong: string[] = [];
+  if (outcome.verdict !== truth.outcome) wrong.push(`${outcome.verdict}, and not ${truth.outcome}`);
+  if (truth.out !== undefined && outcome.out !== truth.out)
+    wrong.push(`it left by ${outcome.out}, and not by ${truth.out}`);
+  if (outcome.cause !== truth.cause) wrong.push(`its cause is ${outcome.cause}, and not ${truth.cause}`);
+  const codes: readonly string[] = findings.map(({ cause }) => cause);
+  for (const code of truth.cause === null ? needed : [truth.cause, ...needed])
+    if (!codes.includes(code)) wrong.push(`no finding ${code}`);
+  const ended = endOf(journey, place);
+  if (ended !== place) wrong.push(`it ended at ${ended}, and not at ${place}`);
+  return wrong;
+}
+
+/** In the terms that a truth's place is in: of the rule that ended it, or of the last hook that it is known to have passed. */
+function endOf(journey: Journey, place: string): string {
+  if (place.startsWith("after "))
+    return `after ${journey.steps.findLast(({ hook }) => hook !== null)?.hook ?? "?"}`;
+  const last = journey.steps.findLast((step) => !step.isOwn);
+  return last === undefined ? "no rule" : stepPlace(last);
+}
+
+function stepPlace({ event, kind, resolved }: Step): string {
+  const what = kind === "rule" ? (resolved.rule?.number ?? event.number ?? "?") : kind;
+  return `${event.table}:${event.chain}:${what}`;
+}
+
+function filterOf({ packet }: Truth): Filter {
+  const filter = parseFilter(packet);
+  if (!filter.ok || filter.value === null) throw new Error(`a truth's packet cannot be read: ${packet}`);
+  return filter.value;
+}
+
+function isKnown(code: string): boolean {
+  return CAUSE_CODES.some((known) => known === code);
+}

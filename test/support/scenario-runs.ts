@@ -1,0 +1,27 @@
+/** Every scenario with each kind of rules that it has, and what cannot be run on this machine. */
+import { whatTheLabLacks } from "../../src/lab/requirements.ts";
+import { missingTool } from "../../src/lab/scenarios/build.ts";
+import { SCENARIOS } from "../../src/lab/scenarios/catalogue.ts";
+import { type Scenario, type Variant, variantsOf } from "../../src/lab/scenarios/scenario.ts";
+
+const lack = (await whatTheLabLacks("legacy")) ?? (await whatTheLabLacks("nft"));
+/** Why no scenario can run here; null when they can. */
+export const lacks = lack === null ? null : lack.message;
+
+export type ScenarioRun = readonly [name: string, variant: Variant, scenario: Scenario];
+
+const all = SCENARIOS.flatMap((scenario) =>
+  variantsOf(scenario).map((variant): ScenarioRun => [scenario.name, variant, scenario]),
+);
+
+/** Runs that need a program which is not installed, and what they lack. */
+export const lacking: ReadonlyMap<string, string> = new Map(
+  all.flatMap(([name, variant, scenario]) => {
+    const tool = missingTool(scenario, variant);
+    return tool === null || lacks !== null ? [] : [[`${name}, ${variant}`, `${tool} is not installed`]];
+  }),
+);
+
+export const scenarioRuns: readonly ScenarioRun[] = all.filter(
+  ([name, variant]) => !lacking.has(`${name}, ${variant}`),
+);
