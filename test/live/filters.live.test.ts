@@ -329,20 +329,21 @@ describe.skipIf(!canCompare)(
     function collected(
       sets: number,
       rules: (index: number) => readonly string[],
+      [family, hook] = ["inet", "prerouting priority -290"],
     ): ReadonlyMap<string, number[]> {
       const indices = Array.from({ length: sets }, (_, index) => index);
       const lines = [
-        "table inet t {",
+        `table ${family} t {`,
         ...indices.map((i) => `set s${i} { type ether_addr; flags dynamic; size 65535; }`),
-        "chain c { type filter hook prerouting priority -290;",
+        `chain c { type filter hook ${hook};`,
         ...indices.flatMap((i) => rules(i).map((rule) => `${rule} add @s${i} { ether saddr }`)),
         "}",
         "}",
       ];
       inside("nft", ["-f", "-"], `${lines.join("\n")}\n`);
       send();
-      const found = setsIn(inside("nft", ["-j", "list", "table", "inet", "t"]));
-      inside("nft", ["delete table inet t"]);
+      const found = setsIn(inside("nft", ["-j", "list", "table", family ?? "", "t"]));
+      inside("nft", [`delete table ${family} t`]);
       return found;
     }
 
@@ -371,6 +372,30 @@ describe.skipIf(!canCompare)(
         for (const [i, { text, chosen }] of some.entries()) expect(found.get(`s${i}`), text).toEqual(chosen);
       }
     });
+
+    it.each([
+      ["netdev", "ingress", 'ingress device "eth0" priority -350'],
+      ["bridge", "prerouting", "prerouting priority -350"],
+    ] as const)(
+      "choose the same frames by nft's rules of %s",
+      { timeout: 120_000 },
+      (family, hook, words) => {
+        if (family === "bridge") {
+          runChecked("ip", ["-n", netns, "link", "add", "br0", "type", "bridge"]);
+          runChecked("ip", ["-n", netns, "link", "set", "eth0", "master", "br0"]);
+          runChecked("ip", ["-n", netns, "link", "set", "br0", "up"]);
+        }
+        // Lengths are refused there.
+        const some = compared.flatMap((one) => {
+          const rules = toNftRules(one.filter, family, hook);
+          return rules.ok ? [{ ...one, rules: rules.value }] : [];
+        });
+        expect(some.length).toBeGreaterThan(100);
+        const found = collected(some.length, (i) => at(some, i).rules, [family, words]);
+        for (const [i, { text, chosen }] of some.entries()) expect(found.get(`s${i}`), text).toEqual(chosen);
+        if (family === "bridge") runChecked("ip", ["-n", netns, "link", "delete", "br0"]);
+      },
+    );
   },
 );
 
