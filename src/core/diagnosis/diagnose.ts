@@ -25,6 +25,8 @@ export interface Explained {
   readonly routing: readonly RoutingNote[];
 }
 
+const NAT_HOOKS = ["prerouting", "input", "output", "postrouting"] as const;
+
 const GRAVITY: Readonly<Record<Severity, number>> = { error: 0, warning: 1, info: 2 };
 
 /**
@@ -63,7 +65,8 @@ export class Diagnosis {
     const answer = this.#answers.get(journey.id) ?? null;
     const outcome = outcomeOf(journey, this.#chains, answer !== null);
     const host = this.#hosts.at(journey.netns);
-    const routing = routingOf(journey, host);
+    const hasNat = NAT_HOOKS.some((hook) => this.#chains.hasNat(hook, journey.netns, journey.family));
+    const routing = routingOf(journey, host, hasNat);
     const seen = {
       outcome,
       isAnswered: answer !== null,

@@ -34,7 +34,12 @@ export function receptionOf(notes: readonly RoutingNote[]): Reception | null {
   return decision?.at === "reception" ? decision.reception : null;
 }
 
-export function routingOf(journey: Journey, host: HostSnapshot | null): readonly RoutingNote[] {
+/** @param hasNat whether any nat chain is known in the packet's namespace: without one nothing is translated */
+export function routingOf(
+  journey: Journey,
+  host: HostSnapshot | null,
+  hasNat: boolean,
+): readonly RoutingNote[] {
   if (host === null || (journey.family !== "ip" && journey.family !== "ip6")) return [];
   const { steps } = journey;
   const notes: RoutingNote[] = [];
@@ -43,7 +48,7 @@ export function routingOf(journey: Journey, host: HostSnapshot | null): readonly
     if (at < steps.length && steps[at]?.hop === steps[at - 1]?.hop) continue;
     const hop = steps.slice(from, at);
     const next = at < steps.length ? at : null;
-    const note = noteOf(hop, from, next, journey, host);
+    const note = noteOf(hop, from, next, journey, host, hasNat);
     if (note !== null) notes.push(note);
     from = at;
   }
@@ -57,6 +62,7 @@ function noteOf(
   next: number | null,
   journey: Journey,
   host: HostSnapshot,
+  hasNat: boolean,
 ): RoutingNote | null {
   const hook = hop[0]?.hook ?? null;
   const { steps } = journey;
@@ -82,7 +88,7 @@ function noteOf(
   if (hop.some(({ sighting }) => sighting?.physIn != null && behind?.sighting?.physOut != null)) return null;
   const last = hop.findLast(({ sighting }) => sighting !== null) ?? null;
   // Not seen again, and perhaps translated since: to where it went, nobody knows.
-  if (behind === null && mayBeTranslatedYet(hop)) return null;
+  if (behind === null && hasNat && mayBeTranslatedYet(hop)) return null;
   const seen = behind?.sighting != null ? behind : last;
   const question = questionOf(seen, inside, markOf(hop), last);
   if (question === null || inside === null) return null;
