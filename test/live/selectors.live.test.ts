@@ -301,6 +301,26 @@ describe.skipIf(lacks !== null)(`what a trace chooses${lacks === null ? "" : ` (
       asking("10.3.0.2", 7780),
     );
     expect(dropped.journeys).toMatchObject([{ outcome: { verdict: "dropped", cause: "rule-drop" } }]);
+    await shell(`ip -n ${ROUTER} addr add 10.3.0.3/24 dev br0`);
+    const up = await trace(
+      [
+        "udp",
+        "dst",
+        "port",
+        "7781",
+        "--family",
+        "inet",
+        "--family",
+        "bridge",
+        "--ingress",
+        "r0",
+        "--no-follow",
+      ],
+      asking("10.3.0.3", 7781),
+    );
+    // A packet through three families' hooks is one journey.
+    expect(up.journeys.map(({ outcome }) => outcome.verdict)).toEqual(["delivered"]);
+    expect(up.journeys[0]?.steps[0]?.hook).toBe("ingress");
   });
 
   test("a device that is not there: one line that says what to do", async () => {
