@@ -99,6 +99,8 @@ async function traceScenario(
       seconds: 60,
       packets: null,
       rate: 1000,
+      wire: trace.beside?.includes("wire") ?? false,
+      drops: trace.beside?.includes("drops") ?? false,
       during: async () => {
         played.judged = await playAndJudge(built);
       },

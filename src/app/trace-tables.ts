@@ -80,6 +80,12 @@ export function follows(filter: Filter | null, choice: Choice): boolean {
   return choice.follow ?? namesEnd(filter);
 }
 
+/** Whether every IP packet that passes the filter is chosen: one that was on the wire and at no chain has died before. */
+export function choosesAll(choice: Choice): boolean {
+  const { first, sampleOneIn } = choice;
+  return first === null && sampleOneIn === null && familiesIn(choice).includes("inet");
+}
+
 /** An address or a port is one of two ends, which the other way has at the other place, or translated. */
 function namesEnd(filter: Filter): boolean {
   switch (filter.kind) {

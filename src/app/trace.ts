@@ -6,12 +6,13 @@
  */
 import { setTimeout as sleep } from "node:timers/promises";
 import { assertNever, ok, type Result, refused } from "../core/base/result.ts";
-import type { Time } from "../core/base/time.ts";
+import { nanosBetween, type Time } from "../core/base/time.ts";
 import type { Explained } from "../core/diagnosis/diagnose.ts";
 import { Explainer } from "../core/diagnosis/explainer.ts";
-import type { Event, GapEvent, UnparsedEvent } from "../core/events/event.ts";
+import type { Event, GapEvent, Sighting, UnparsedEvent } from "../core/events/event.ts";
 import { anywhereOnItsWay } from "../core/filters/anywhere.ts";
 import type { Filter } from "../core/filters/filter.ts";
+import { filterPredicate } from "../core/filters/predicate.ts";
 import { printFilter } from "../core/filters/print.ts";
 import { impliedConntrack } from "../core/hooks/implied-functions.ts";
 import type { HostSnapshot } from "../core/hosts/host.ts";
@@ -29,13 +30,14 @@ import { openKernelDrops } from "../sources/kernel-drops.ts";
 import { openWire } from "../sources/wire.ts";
 import { type DryRun, planDryRun } from "../tracing/plan-here.ts";
 import { checkDevices, checkHost, missingRights } from "../tracing/preflight.ts";
+import { giveUpRights, takeUpRights } from "../tracing/rights.ts";
 import { startTrace, type Trace, type TraceEnd } from "../tracing/trace.ts";
 import { type EventCounts, EventTally } from "./event-tally.ts";
 import type { OnExplained } from "./explain.ts";
 import { type Refusal, refusal } from "./refusal.ts";
 import { RouteCheck } from "./route-check.ts";
 import { type RulesNow, readRules } from "./rules.ts";
-import { type Choice, NO_CHOICE, tablesWanted } from "./trace-tables.ts";
+import { type Choice, choosesAll, NO_CHOICE, tablesWanted } from "./trace-tables.ts";
 
 export interface LiveOptions {
   /** Null: every packet. */
@@ -61,6 +63,11 @@ export interface LiveOptions {
   readonly during: (() => Promise<void>) | null;
   /** Ends the trace early, cleanly. */
   readonly signal: AbortSignal;
+  /**
+   * Whether this process may give up, for good, what it does not need once the trace is armed and `during` has begun. For a
+   * process that does nothing else afterwards. Default false.
+   */
+  readonly givesUpRights?: boolean;
   /** The trace is armed: packets are marked from now on. */
   readonly onArmed?: (trace: Trace) => void;
 }
@@ -109,7 +116,11 @@ export async function traceLive(
   if (!devices.ok) return refused(ofHost(devices.error));
   const before = await readAllRules(options.netns);
   if (!before.ok) return refused(ofHost(before.error));
-  const listener = new Listener(new RuleBook(before.value.flatMap((now) => now.rulesets)), onExplained);
+  const listener = new Listener(
+    new RuleBook(before.value.flatMap((now) => now.rulesets)),
+    choosesAll(options.choice ?? NO_CHOICE) ? filterPredicate(options.filter) : () => false,
+    onExplained,
+  );
   const besides = await openBesides(options, (batch) => listener.take(batch));
   if (!besides.ok) return refused(ofHost(besides.error));
   // Taken while the trace is armed: no packet is shown before it is there.
@@ -136,10 +147,23 @@ export async function traceLive(
   listener.ownTable = ownTableName(trace.plan.runId);
   let end: Awaited<ReturnType<Trace["stop"]>>;
   let endedBy: EndReason;
+  let isOver = false;
   try {
+    listener.armedAt = now();
     options.onArmed?.(trace);
-    endedBy = await wait(options, listener, trace.broken);
+    const waiting = wait(options, listener, trace.broken);
+    // The user's command has been started by now, with all that the user may do. The snapshot needs what there is, too.
+    if (options.givesUpRights === true) {
+      const giveUp = (): void => {
+        if (!isOver) giveUpRights(options.netns);
+      };
+      taking.then(giveUp, giveUp);
+    }
+    endedBy = await waiting;
   } finally {
+    isOver = true;
+    if (options.givesUpRights === true) takeUpRights();
+    listener.stoppedAt = now();
     end = await trace.stop();
     await endAll(besides.value);
   }
@@ -216,16 +240,19 @@ class Listener {
   journeys = 0;
   /** Packets that another run has marked are not ours to show; null until the trace is armed. */
   ownTable: string | null = null;
+  armedAt: Time | null = null;
+  stoppedAt: Time | null = null;
   readonly #explainer: Explainer;
   readonly #onExplained: OnExplained;
   readonly routeCheck = new RouteCheck();
   /** Journeys are shown one after the other, however slow the reader is. */
   #showing: Promise<void> = Promise.resolve();
 
-  constructor(book: RuleBook, onExplained: OnExplained) {
+  constructor(book: RuleBook, matches: (sighting: Sighting) => boolean | null, onExplained: OnExplained) {
     this.#explainer = new Explainer(book, {
       linker: { idleNanos: IDLE_NANOS, idleEvents: 1_000_000 },
       mostHeld: 50_000,
+      isWanted: (frame) => this.#wasTraced(frame.time) && matches(frame.sighting) === true,
     });
     this.#onExplained = onExplained;
   }
@@ -243,6 +270,15 @@ class Listener {
       this.events.count(event);
       this.#show(this.#explainer.add(event));
     }
+  }
+
+  /** Captures begin before packets are marked, and end after. */
+  #wasTraced(time: Time | null): boolean {
+    const { armedAt, stoppedAt } = this;
+    if (armedAt === null) return false;
+    const since = nanosBetween(armedAt, time) ?? 0;
+    const until = stoppedAt === null ? 0 : (nanosBetween(time, stoppedAt) ?? 0);
+    return since >= 0 && until >= 0;
   }
 
   settle(): void {

@@ -1,7 +1,7 @@
 /** `nfpath undo`: finishes what killed runs could not. */
 import { ok, type Result, refused } from "../core/base/result.ts";
 import { missingCapabilities } from "../linux/capabilities.ts";
-import { findLeftovers, type UndoReport, undoLeftovers } from "../tracing/leftovers.ts";
+import { findLeftovers, rightsToUndo, type UndoReport, undoLeftovers } from "../tracing/leftovers.ts";
 import { type Refusal, refusal } from "./refusal.ts";
 
 export type { UndoReport };
@@ -13,7 +13,7 @@ export async function undo(): Promise<Result<UndoReport, Refusal>> {
       refusal(3, `nothing can be undone on ${process.platform}`, "nfpath changes Linux hosts only"),
     );
   }
-  const missing = missingCapabilities(["CAP_NET_ADMIN", "CAP_SYS_ADMIN"]);
+  const missing = missingCapabilities(rightsToUndo());
   if (missing.length > 0) {
     return refused(
       refusal(

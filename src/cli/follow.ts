@@ -3,6 +3,7 @@ import { existsSync } from "node:fs";
 import { openInputs } from "../app/explain.ts";
 import { follow } from "../app/follow.ts";
 import { type ExitStatus, type Refusal, refusal } from "../app/refusal.ts";
+import { KmsgTail } from "../sources/kmsg.ts";
 import { openTail } from "../sources/tail.ts";
 import { isChosen } from "./choose.ts";
 import { type ExplainFlags, onlyOutcomes, readFilter } from "./explain.ts";
@@ -26,8 +27,16 @@ export async function followCommand(
   if (!rules.ok) return fail(rules.error);
   const tail = openTail(name);
   if (!tail.ok) {
+    const message = `--follow ${name}: ${tail.error.reason}`;
+    if (tail.error.kind === "not-permitted")
+      return fail(refusal(3, message, "run it as root: sudo nfpath explain --follow …"));
     const hint = "name a log that is written to, /dev/kmsg (as root), or - for standard input";
-    return fail(refusal(2, `--follow ${name}: ${tail.error}`, hint));
+    return fail(refusal(2, message, hint));
+  }
+  if (tail.value instanceof KmsgTail) {
+    // It is opened once and for all. A file that is rotated is opened again, and may be another user's.
+    const { keepOnly } = await import("../linux/privileges.ts");
+    keepOnly([]);
   }
   const output = new Output(process.stdout);
   const printer = printerFor(flags.format, output);

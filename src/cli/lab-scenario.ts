@@ -10,14 +10,12 @@ import { stopSignal } from "./interrupt.ts";
 import { Output } from "./output.ts";
 import { say, sayRefusal } from "./say.ts";
 import { liveSummaryLines, liveSummaryObject, Tally } from "./summary.ts";
-import { sayLeftovers } from "./undo.ts";
 
 export async function runScenarioLab(
   scenario: Scenario,
   variant: Variant,
   format: Format,
 ): Promise<ExitStatus> {
-  sayLeftovers();
   const output = new Output(process.stdout);
   const printer = printerFor(format, output);
   const tally = new Tally();

@@ -12,7 +12,6 @@ import { chooseVariant, DOCKER_UDP, readLabWords } from "./lab-words.ts";
 import { Output } from "./output.ts";
 import { say, sayRefusal } from "./say.ts";
 import { liveSummaryLines, liveSummaryObject, Tally } from "./summary.ts";
-import { sayLeftovers } from "./undo.ts";
 
 export interface LabFlags {
   readonly backend?: Variant;
@@ -57,7 +56,6 @@ async function run({
   readonly backend: Backend;
   readonly format: Format;
 }): Promise<ExitStatus> {
-  sayLeftovers();
   const output = new Output(process.stdout);
   const printer = printerFor(format, output);
   const tally = new Tally();

@@ -14,7 +14,8 @@ import {
   TRACE_FAMILIES,
   UNDO_FORMATS,
 } from "./choices.ts";
-import { say } from "./say.ts";
+import { say, sayRefusal } from "./say.ts";
+import { refuseSetuid, sayLeftoversAtStart } from "./start.ts";
 
 const version = (
   JSON.parse(readFileSync(new URL("../../package.json", import.meta.url), "utf8")) as { version: string }
@@ -41,6 +42,10 @@ const program = new Command("nfpath")
 Exit status: 0 it worked, whatever became of the packets; 1 nfpath itself failed; 2 the words of the command were
 wrong; 3 not permitted, or the kernel lacks what is needed; 4 the evidence is not whole and --strict was given.`,
   )
+  .hook("preAction", async (_program, command) => {
+    // It is about to undo them, and says more.
+    if (command.name() !== "undo") await sayLeftoversAtStart();
+  })
   .exitOverride();
 
 function formatOption(): Option {
@@ -276,8 +281,13 @@ function wholeNumber(text: string): number {
   return Number(text);
 }
 
+const refused = refuseSetuid();
 try {
-  await program.parseAsync([...process.argv.slice(0, 2), ...ourWords]);
+  if (refused === null) await program.parseAsync([...process.argv.slice(0, 2), ...ourWords]);
+  else {
+    sayRefusal(refused);
+    status = refused.status;
+  }
 } catch (error) {
   if (error instanceof CommanderError) {
     status = error.exitCode === 0 ? 0 : 2;

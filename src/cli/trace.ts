@@ -14,7 +14,6 @@ import { Output } from "./output.ts";
 import { say, sayRefusal } from "./say.ts";
 import { liveSummaryLines, liveSummaryObject, Tally } from "./summary.ts";
 import { dryRun } from "./trace-dry-run.ts";
-import { sayLeftovers } from "./undo.ts";
 
 export interface TraceFlags {
   readonly netns: readonly string[];
@@ -44,7 +43,6 @@ export async function traceCommand(
 ): Promise<ExitStatus> {
   const filter = readFilter(words.join(" "));
   if (!filter.ok) return fail(filter.error);
-  sayLeftovers();
   const choice = choiceOf(flags);
   if (flags.dryRun) return dryRun(filter.value, choice, flags);
   const output = new Output(process.stdout);
@@ -68,6 +66,7 @@ export async function traceCommand(
       during:
         program === undefined ? null : async () => sayExit(program, await runUserCommand(program, args)),
       signal: stop.signal,
+      givesUpRights: true,
       onArmed: () =>
         say(
           `tracing for ${flags.for} s${program === undefined ? "" : " or as long as the command runs"}${whatElse(filter.value, choice)}; Ctrl-C ends it`,

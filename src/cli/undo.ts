@@ -49,7 +49,7 @@ export function undoLines({ undone, leftRunning, unreadable }: UndoReport): read
   return lines.length === 0 ? ["nothing to undo"] : lines;
 }
 
-/** One line at the start of what traces, when a killed run has left something. */
+/** One line at the start of a command, when a killed run has left something. */
 export function sayLeftovers(): void {
   const runs = leftoverRuns();
   if (runs.length === 0) return;

@@ -6,7 +6,13 @@ import { readFileSync } from "node:fs";
 
 /** Bits of `include/uapi/linux/capability.h`. */
 const BITS = {
+  CAP_DAC_OVERRIDE: 1,
+  CAP_DAC_READ_SEARCH: 2,
+  CAP_SETGID: 6,
+  CAP_SETUID: 7,
   CAP_NET_ADMIN: 12,
+  CAP_NET_RAW: 13,
+  CAP_SYS_PTRACE: 19,
   CAP_SYS_ADMIN: 21,
   CAP_SYSLOG: 34,
   CAP_PERFMON: 38,
@@ -16,6 +22,11 @@ const BITS = {
 export type Capability = keyof typeof BITS;
 
 export const CAPABILITIES = Object.keys(BITS) as readonly Capability[];
+
+/** Number of a capability in the kernel's sets. */
+export function capabilityBit(capability: Capability): number {
+  return BITS[capability];
+}
 
 /** Whether the effective set of a `/proc/PID/status` text holds a capability. */
 export function statusHasCapability(status: string, capability: Capability): boolean {

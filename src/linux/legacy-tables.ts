@@ -25,6 +25,19 @@ export function legacyTables(family: LegacyFamily): string[] {
   }
 }
 
+/**
+ * Whether legacy iptables is in use in the calling thread's namespace; null where that may not be seen. The file is root's
+ * alone (mode 0440), whatever a process may do to the network otherwise.
+ */
+export function isLegacyInUse(family: LegacyFamily): boolean | null {
+  try {
+    return readFileSync(NAMES[family], "utf8").trim() !== "";
+  } catch (error) {
+    if (!isSystemError(error)) throw error;
+    return error.code === "ENOENT" ? false : null;
+  }
+}
+
 /** Whether the kernel has the code of legacy iptables ready, so that asking for a table does not load it. */
 export function isLegacyLoaded(family: LegacyFamily): boolean {
   return existsSync(NAMES[family]);

@@ -27,6 +27,12 @@ const adjtimexCall = libc.func("int adjtimex(_Inout_ void *timex)");
 const clockGettimeCall = libc.func("int clock_gettime(int clock, _Out_ void *time)");
 const setnsCall = libc.func("int setns(int fd, int type)");
 const flockCall = libc.func("int flock(int fd, int operation)");
+const capgetCall = libc.func("int capget(void *header, void *data)");
+const capsetCall = libc.func("int capset(void *header, const void *data)");
+// Declared with variable arguments, of which the kernel looks at five words whatever the option.
+const prctlCall = libc.func(
+  "int prctl(int option, unsigned long a, unsigned long b, unsigned long c, unsigned long d)",
+);
 const ifNameToIndexCall = libc.func("uint32_t if_nametoindex(const char *name)");
 
 export const CLONE_NEWNET = 0x4000_0000;
@@ -128,6 +134,53 @@ export function interfaceIndex(name: string): number {
 /** Moves the calling thread into the namespace behind `fd`. */
 export function setns(fd: number, type: number): void {
   checked("setns", setnsCall(fd, type));
+}
+
+/** A thread's sets, bit n for capability n. */
+export interface CapabilitySets {
+  readonly effective: bigint;
+  readonly permitted: bigint;
+  readonly inheritable: bigint;
+}
+
+/** `_LINUX_CAPABILITY_VERSION_3`: two times three words of 32 bits. */
+const CAPABILITY_VERSION = 0x2008_0522;
+
+/** Of the calling thread. */
+export function capget(): CapabilitySets {
+  const data = Buffer.alloc(24);
+  checked("capget", capgetCall(capabilityHeader(), data));
+  const set = (at: number): bigint =>
+    BigInt(readHostU32(data, at)) | (BigInt(readHostU32(data, at + 12)) << 32n);
+  return { effective: set(0), permitted: set(4), inheritable: set(8) };
+}
+
+/** Of the calling thread alone, and of what it starts from then on. Throws `SystemCallError`. */
+export function capset({ effective, permitted, inheritable }: CapabilitySets): void {
+  const data = Buffer.alloc(24);
+  for (const [i, set] of [effective, permitted, inheritable].entries()) {
+    writeHostU32(data, Number(set & 0xffff_ffffn), i * 4);
+    writeHostU32(data, Number(set >> 32n), i * 4 + 12);
+  }
+  checked("capset", capsetCall(capabilityHeader(), data));
+}
+
+function capabilityHeader(): Buffer {
+  const header = Buffer.alloc(8);
+  writeHostU32(header, CAPABILITY_VERSION, 0);
+  return header;
+}
+
+export const PR_CAPBSET_READ = 23;
+export const PR_CAPBSET_DROP = 24;
+export const PR_GET_SECUREBITS = 27;
+export const PR_SET_SECUREBITS = 28;
+export const PR_SET_NO_NEW_PRIVS = 38;
+export const PR_CAP_AMBIENT = 47;
+
+/** Of the calling thread. Throws `SystemCallError`. */
+export function prctl(option: number, a: number, b = 0): number {
+  return checked("prctl", prctlCall(option, a, b, 0, 0));
 }
 
 /** Locks a file for this process alone, without waiting; false while somebody else has it. Freed when `fd` is closed. */

@@ -20,12 +20,20 @@ export function handleInode(handle: NetnsHandle): string {
   return inode;
 }
 
-/** Opens a namespace by one of its names or by a process inside it; null when it has gone. */
-export function openNetnsByInode(inode: string): NetnsHandle | null {
+/**
+ * Opens a namespace by one of its names or by a process inside it. `gone`: there is none any more. `not-shown`: none was
+ * found, but there are processes whose namespace this one may not see.
+ */
+export function openNetnsByInode(inode: string): NetnsHandle | "gone" | "not-shown" {
   // Our own needs no `setns`, which needs more rights than changing settings does.
   if (inodeOf(OWN) === inode) return openNetns(null);
-  for (const path of candidates()) if (inodeOf(path) === inode) return openNetns(path);
-  return null;
+  let isAllShown = true;
+  for (const path of candidates()) {
+    const found = lookAt(path);
+    if (found === inode) return openNetns(path);
+    if (found === NOT_SHOWN) isAllShown = false;
+  }
+  return isAllShown ? "gone" : "not-shown";
 }
 
 const OWN = "/proc/thread-self/ns/net";
@@ -36,10 +44,17 @@ function* candidates(): Generator<string> {
 }
 
 function inodeOf(path: string): string | null {
+  const found = lookAt(path);
+  return found === NOT_SHOWN ? null : found;
+}
+
+const NOT_SHOWN = Symbol("not shown");
+
+function lookAt(path: string): string | null | typeof NOT_SHOWN {
   try {
     return String(statSync(path, { bigint: true }).ino);
   } catch (error) {
-    if (isSystemError(error)) return null;
-    throw error;
+    if (!isSystemError(error)) throw error;
+    return error.code === "EACCES" || error.code === "EPERM" ? NOT_SHOWN : null;
   }
 }

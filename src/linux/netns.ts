@@ -7,6 +7,7 @@
 import { closeSync, existsSync, openSync, readdirSync, statSync } from "node:fs";
 import { ok, type Result, refused } from "../core/base/result.ts";
 import { CLONE_NEWNET, setns } from "./libc.ts";
+import { withRights } from "./privileges.ts";
 import { type HostRefusal, hostRefusal } from "./refusal.ts";
 import { isSystemError } from "./sysctl.ts";
 
@@ -87,17 +88,19 @@ export function closeNetns(handle: NetnsHandle): void {
 /** Runs `work` with the calling thread inside the namespace, and always comes back. `work` must not be async. */
 export function insideNetns<Value>(handle: NetnsHandle, work: () => Value): Value {
   if (handle.netns === null) return work();
-  const home = openSync(OWN, "r");
-  try {
-    setns(handle.fd, CLONE_NEWNET);
+  return withRights(() => {
+    const home = openSync(OWN, "r");
     try {
-      return work();
+      setns(handle.fd, CLONE_NEWNET);
+      try {
+        return work();
+      } finally {
+        setns(home, CLONE_NEWNET);
+      }
     } finally {
-      setns(home, CLONE_NEWNET);
+      closeSync(home);
     }
-  } finally {
-    closeSync(home);
-  }
+  });
 }
 
 /** Opens, runs `work` inside, closes. */

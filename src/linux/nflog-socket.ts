@@ -4,6 +4,8 @@
  * The group is bound without binding a protocol family to nfnetlink_log (`NFULNL_CFG_CMD_PF_BIND`): that older command
  * changes the host's logger and leaves it so. A group has one holder; the kernel refuses a second one with EPERM.
  */
+import { hasConntrack } from "./conntrack-socket.ts";
+import { SystemCallError } from "./libc.ts";
 import { attribute } from "./netlink.ts";
 import { request } from "./netlink-socket.ts";
 
@@ -13,6 +15,8 @@ const NFULA_CFG_CMD = 1;
 const NFULA_CFG_MODE = 2;
 const NFULA_CFG_NLBUFSIZ = 3;
 const NFULA_CFG_QTHRESH = 5;
+const NFULA_CFG_FLAGS = 6;
+const NFULNL_CFG_F_CONNTRACK = 4;
 const NFULNL_CFG_CMD_BIND = 1;
 const NFULNL_COPY_PACKET = 2;
 
@@ -46,5 +50,25 @@ export function bindNflogGroup(
   ];
   for (const [i, setting] of settings.entries()) {
     request(fd, CONFIG, i + 1, Buffer.concat([header, setting]), others);
+  }
+  if (hasConntrack()) askForConntrack(fd, header, settings.length + 1, others);
+}
+
+/**
+ * Has the kernel attach each packet's connection. It can where it is built with CONFIG_NETFILTER_NETLINK_GLUE_CT, as those
+ * of distributions are, and loads nf_conntrack_netlink for it; where it cannot, messages come without.
+ */
+function askForConntrack(
+  fd: number,
+  header: Buffer,
+  sequence: number,
+  others: (datagram: Buffer) => void,
+): void {
+  const flags = Buffer.alloc(2);
+  flags.writeUInt16BE(NFULNL_CFG_F_CONNTRACK, 0);
+  try {
+    request(fd, CONFIG, sequence, Buffer.concat([header, attribute(NFULA_CFG_FLAGS, flags)]), others);
+  } catch (error) {
+    if (!(error instanceof SystemCallError) || error.code !== "EOPNOTSUPP") throw error;
   }
 }

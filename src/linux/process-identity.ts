@@ -40,6 +40,11 @@ export function bootId(): string {
   return readFileSync("/proc/sys/kernel/random/boot_id", "utf8").trim();
 }
 
+/** Whether /proc shows others' processes only to those who may trace them (`hidepid`, proc(5)). */
+export function hidesProcesses(mountinfo = readFileSync("/proc/self/mountinfo", "utf8")): boolean {
+  return mountinfo.split("\n").some((line) => / \/proc .* - proc .*\bhidepid=(?!0\b|off\b)/.test(line));
+}
+
 interface Stat {
   readonly name: string;
   readonly hasEnded: boolean;

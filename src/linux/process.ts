@@ -8,7 +8,9 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import type { Readable, Writable } from "node:stream";
 import { ok, type Result, refused } from "../core/base/result.ts";
+import type { Capability } from "./capabilities.ts";
 import { findNetns } from "./netns.ts";
+import { withRightsForChild } from "./privileges.ts";
 import { debianPackageOf, findProgram } from "./programs.ts";
 import { type HostRefusal, hostRefusal } from "./refusal.ts";
 
@@ -16,6 +18,8 @@ export interface ProcessOptions {
   /** The namespace to run in: a name, a path, `pid:N`; null or absent for our own. */
   readonly netns?: string | null;
   readonly env?: Readonly<Record<string, string>>;
+  /** Capabilities that the program gets at most, where root starts it; absent: all there are. */
+  readonly rights?: readonly Capability[];
 }
 
 export interface RunOptions extends ProcessOptions {
@@ -131,11 +135,13 @@ export async function runUserCommand(
 }
 
 function spawnProcess(path: string, args: readonly string[], options: ProcessOptions): RunningProcess {
-  const child = spawn(path, args, {
-    detached: true,
-    stdio: ["pipe", "pipe", "pipe"],
-    env: { ...process.env, LC_ALL: "C", TZ: "UTC", ...options.env },
-  });
+  const start = () =>
+    spawn(path, args, {
+      detached: true,
+      stdio: ["pipe", "pipe", "pipe"],
+      env: { ...process.env, LC_ALL: "C", TZ: "UTC", ...options.env },
+    });
+  const child = options.rights === undefined ? start() : withRightsForChild(options.rights, start);
   // A program that ends without reading its input is no defect: its exit status tells.
   child.stdin.on("error", ignoreBrokenPipe);
   return {

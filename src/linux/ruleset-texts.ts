@@ -6,11 +6,11 @@
  */
 import { ok, type Result } from "../core/base/result.ts";
 import { isOwnTable } from "../core/plans/own-table.ts";
-import { type LegacyFamily, legacyTables } from "./legacy-tables.ts";
+import { isLegacyInUse, type LegacyFamily } from "./legacy-tables.ts";
 import { findNetns, inNetns } from "./netns.ts";
 import { runSuccessfully } from "./process.ts";
 import { findProgram } from "./programs.ts";
-import type { HostRefusal } from "./refusal.ts";
+import { type HostRefusal, hostRefusal } from "./refusal.ts";
 
 export interface RulesetText {
   /** What was run, as a person would type it. */
@@ -41,6 +41,12 @@ const LISTINGS: readonly Listing[] = [
   { program: "ip6tables-nft-save", args: ["-c"], legacy: null },
 ];
 
+const LEGACY_HIDDEN = hostRefusal(
+  "not-permitted",
+  "which tables of legacy iptables there are is shown to root, or with CAP_DAC_READ_SEARCH and CAP_NET_RAW",
+  "run nfpath as root",
+);
+
 /**
  * Reads the rules of a namespace (null: our own), without nfpath's own tables. A tool that is not installed is left out;
  * refused when the namespace does not exist.
@@ -51,13 +57,14 @@ export async function readRulesetTexts(netns: string | null): Promise<Result<Rul
     if (!found.ok) return found;
   }
   const inUse = inNetns(netns, () => ({
-    ip: legacyTables("ip").length > 0,
-    ip6: legacyTables("ip6").length > 0,
+    ip: isLegacyInUse("ip"),
+    ip6: isLegacyInUse("ip6"),
   }));
   const texts: RulesetText[] = [];
-  const refusals: HostRefusal[] = [];
+  const refusals: HostRefusal[] = inUse.ip === null || inUse.ip6 === null ? [LEGACY_HIDDEN] : [];
   for (const { program, args, legacy } of LISTINGS) {
-    if (findProgram(program) === null || (legacy !== null && !inUse[legacy])) continue;
+    if (findProgram(program) === null || (legacy !== null && inUse[legacy] === false)) continue;
+    if (legacy !== null && inUse[legacy] === null) continue;
     const run = await runSuccessfully(program, args, { netns });
     if (!run.ok) {
       refusals.push(run.error);

@@ -24,17 +24,37 @@ export interface Tail {
   close(): void;
 }
 
-/** `-` is standard input, `/dev/kmsg` the kernel's log, anything else a file. Refused with what the system says. */
-export function openTail(name: string): Result<Tail, string> {
+export interface TailRefusal {
+  readonly kind: "not-permitted" | "unusable";
+  /** What the system says, or what is missing. */
+  readonly reason: string;
+}
+
+/** `-` is standard input, `/dev/kmsg` the kernel's log, anything else a file. */
+export function openTail(name: string): Result<Tail, TailRefusal> {
   if (name === "-") return ok(new StreamTail(name, process.stdin));
+  let isDevice = false;
   try {
     const stat = statSync(name);
-    if (stat.isDirectory()) return refused("it is a directory");
-    if (stat.isCharacterDevice()) return ok(new KmsgTail(name));
-    if (!stat.isFile()) return refused("it is neither a file nor /dev/kmsg: pipe it in, and follow -");
+    if (stat.isDirectory()) return unusable("it is a directory");
+    isDevice = stat.isCharacterDevice();
+    if (isDevice) return ok(new KmsgTail(name));
+    if (!stat.isFile()) return unusable("it is neither a file nor /dev/kmsg: pipe it in, and follow -");
     return ok(new FileTail(name));
   } catch (error) {
     if (!isSystemError(error)) throw error;
-    return refused(error.message.replace(/^[A-Z]+: (.*?)(?:, \w+ .*)?$/s, "$1"));
+    // The kernel's log says so where kernel.dmesg_restrict is 1 (`check_syslog_permissions`).
+    if (isDevice && error.code === "EPERM")
+      return notPermitted("reading it takes CAP_SYSLOG, which this process does not have");
+    const reason = error.message.replace(/^[A-Z]+: (.*?)(?:, \w+ .*)?$/s, "$1");
+    return error.code === "EACCES" || error.code === "EPERM" ? notPermitted(reason) : unusable(reason);
   }
+}
+
+function notPermitted(reason: string): { readonly ok: false; readonly error: TailRefusal } {
+  return refused({ kind: "not-permitted", reason });
+}
+
+function unusable(reason: string): { readonly ok: false; readonly error: TailRefusal } {
+  return refused({ kind: "unusable", reason });
 }

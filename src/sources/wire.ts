@@ -7,6 +7,7 @@
 import { ok, type Result } from "../core/base/result.ts";
 import { WireCaptureDecoder } from "../core/events/decode/wire-capture.ts";
 import type { GapEvent } from "../core/events/event.ts";
+import type { Capability } from "../linux/capabilities.ts";
 import { readInterfaceNames } from "../linux/interfaces.ts";
 import type { HostRefusal } from "../linux/refusal.ts";
 import { startTiedProcess } from "../linux/tied-process.ts";
@@ -35,7 +36,10 @@ export async function openWire(
     String(SNAP_LENGTH),
   ];
   args.push("-B", String(BUFFER_KIB), "-w", "-");
-  const started = startTiedProcess("tcpdump", filter === "" ? args : [...args, filter], { netns });
+  // Started by root, it would become the user tcpdump, and Linux ties nobody to nfpath who changes that (`commit_creds`).
+  if (process.geteuid?.() === 0) args.push("-Z", "root");
+  const rights = rightsOfCapture(netns);
+  const started = startTiedProcess("tcpdump", filter === "" ? args : [...args, filter], { netns, rights });
   if (!started.ok) return started;
   const child = started.value;
   let names = readInterfaceNames(netns);
@@ -69,6 +73,12 @@ export async function openWire(
       if (lost > 0) onEvents([lostFrames(netns, lost)]);
     },
   });
+}
+
+/** tcpdump needs the first three, the last two of them to become who it is; `nsenter` before it the others. */
+function rightsOfCapture(netns: string | null): readonly Capability[] {
+  const rights: Capability[] = ["CAP_NET_RAW", "CAP_SETUID", "CAP_SETGID"];
+  return netns === null ? rights : [...rights, "CAP_SYS_ADMIN", "CAP_SYS_PTRACE", "CAP_DAC_READ_SEARCH"];
 }
 
 function lostFrames(netns: string | null, count: number): GapEvent {

@@ -1,8 +1,15 @@
 /** Runs that were killed together with their guardian, so that nobody has undone them: finding them, and finishing the job. */
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Plan } from "../core/plans/plan.ts";
+import type { Capability } from "../linux/capabilities.ts";
 import { journalDirectories } from "../linux/undo/directory.ts";
-import { type Journal, listJournals, type RunProcess, stateOfRun } from "../linux/undo/journal.ts";
+import {
+  entersNetns,
+  type Journal,
+  listJournals,
+  type RunProcess,
+  stateOfRun,
+} from "../linux/undo/journal.ts";
 import type { RevertReport } from "../linux/undo/revert-report.ts";
 import { revertRun } from "../linux/undo/revert-run.ts";
 
@@ -21,6 +28,14 @@ export function findLeftovers(directories: readonly string[] = journalDirectorie
 function isLeftover(journal: Journal): boolean {
   const state = stateOfRun(journal);
   return state === "dead" || state === "rebooted";
+}
+
+/** Capabilities that undoing them takes. */
+export function rightsToUndo(directories: readonly string[] = journalDirectories()): readonly Capability[] {
+  const enters = listJournals(directories).runs.some(
+    ({ journal }) => stateOfRun(journal) !== "alive" && entersNetns(journal),
+  );
+  return enters ? ["CAP_NET_ADMIN", "CAP_SYS_ADMIN"] : ["CAP_NET_ADMIN"];
 }
 
 export interface UndoReport {

@@ -9,6 +9,7 @@
  * carried out: it appears on standard output, or its own error on standard error.
  */
 import { ok, type Result, refused } from "../core/base/result.ts";
+import type { Capability } from "../linux/capabilities.ts";
 import { firstLine, type RunningProcess, startProcess } from "../linux/process.ts";
 import { type HostRefusal, hostRefusal } from "../linux/refusal.ts";
 
@@ -32,13 +33,19 @@ const END_WAIT_MS = 5_000;
 
 /** Starts `nft -i`, which changes nothing yet. `table` with its family: `inet nfpath_…`. */
 export function startNftSession(netns: string | null, table: string): Result<NftSession, HostRefusal> {
-  const started = startProcess("nft", ["-i"], { netns });
+  const started = startProcess("nft", ["-i"], { netns, rights: rightsOfHolder(netns) });
   if (!started.ok) return started;
   const { pid } = started.value;
   if (pid !== null) return ok(new Session(started.value, pid, netns, table));
   return refused(
     hostRefusal("program-failed", "nft could not be started", "see whether it is executable: nft --version"),
   );
+}
+
+/** nft needs the first, `nsenter` before it the others: the namespace of a process is shown to those who may trace it. */
+function rightsOfHolder(netns: string | null): readonly Capability[] {
+  if (netns === null) return ["CAP_NET_ADMIN"];
+  return ["CAP_NET_ADMIN", "CAP_SYS_ADMIN", "CAP_SYS_PTRACE", "CAP_DAC_READ_SEARCH"];
 }
 
 class Session implements NftSession {

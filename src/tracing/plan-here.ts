@@ -11,7 +11,7 @@ import {
   type TablesWanted,
 } from "../core/plans/trace-plan.ts";
 import type { Selectors } from "../core/plans/trace-table.ts";
-import { legacyTables } from "../linux/legacy-tables.ts";
+import { isLegacyInUse } from "../linux/legacy-tables.ts";
 import { inNetns } from "../linux/netns.ts";
 import { loggerSetting, readLogger } from "../linux/nf-log.ts";
 import { type HostRefusal, hostRefusal } from "../linux/refusal.ts";
@@ -102,12 +102,15 @@ function planFor(
   );
 }
 
-/** Legacy loggers matter only where legacy tables are in use: elsewhere nothing is set and group 0 is left to others. */
+/**
+ * Legacy loggers matter only where legacy tables are in use: elsewhere nothing is set and group 0 is left to others. Where it
+ * cannot be seen they may be, and no step of theirs is to be missed.
+ */
 function situationOf(netns: string | null, runs: readonly JournalFile[]): NetnsSituation {
   const loggers = inNetns(netns, () => {
     const found: LoggerSetting[] = [];
     for (const [family, nfproto] of LEGACY) {
-      const current = legacyTables(family).length > 0 ? readLogger(nfproto) : null;
+      const current = isLegacyInUse(family) !== false ? readLogger(nfproto) : null;
       if (current !== null) found.push({ nfproto, current });
     }
     return found;

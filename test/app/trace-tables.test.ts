@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { type Choice, follows, NO_CHOICE, tablesWanted } from "../../src/app/trace-tables.ts";
+import { type Choice, choosesAll, follows, NO_CHOICE, tablesWanted } from "../../src/app/trace-tables.ts";
 import { parseFilter } from "../../src/core/filters/parse.ts";
 
 function filterOf(text: string) {
@@ -45,6 +45,17 @@ describe("what a trace chooses", () => {
         devices: { ingress: ["eth0"], egress: [] },
       },
     ]);
+  });
+
+  it.each<[Partial<Choice>, boolean]>([
+    [{}, true],
+    [{ ingress: ["eth0"], fragments: true }, true],
+    [{ first: 3 }, false],
+    [{ sampleOneIn: 2 }, false],
+    [{ families: ["ip"] }, false],
+    [{ families: ["netdev"], ingress: ["eth0"] }, false],
+  ])("%j leaves out no packet that the filter means: %s", (choice, expected) => {
+    expect(choosesAll({ ...NO_CHOICE, ...choice })).toBe(expected);
   });
 
   it.each<[string, Partial<Choice>, boolean]>([

@@ -1,4 +1,7 @@
-/** The doctor against real faults, put in place in a namespace of the test's: each is named, and its mend clears it. */
+/**
+ * The doctor against real faults, put in place in a namespace of the test's: each is named, its mend is run as it stands, the
+ * check is well again, and a canary proves the pipe.
+ */
 import { spawn, spawnSync } from "node:child_process";
 import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -11,7 +14,6 @@ import { deadCanaries } from "../../src/lab/canary.ts";
 import { listNetns } from "../../src/linux/netns.ts";
 import { findProgram } from "../../src/linux/programs.ts";
 import { writeJournal } from "../../src/linux/undo/journal.ts";
-import { undoLeftovers } from "../../src/tracing/leftovers.ts";
 import { nfpath, root } from "../support/cli.ts";
 import { addNetns, deleteNetns, shell, stateOf } from "../support/namespaces.ts";
 
@@ -43,8 +45,20 @@ function mendOf(result: CheckResult): string {
   return result.mend.commands.join("\n");
 }
 
+/** A fault is mended when its check is well and a packet is traced through the whole pipe. */
+async function expectMended(id: string): Promise<void> {
+  const report = await ask("here");
+  expect(resultIn(report, id).status).toBe("ok");
+  expect(resultIn(report, "canary-nft").status).toBe("ok");
+  const legacy = resultIn(report, "canary-legacy");
+  if (legacy.status !== "ok") expect(legacy.what).toBe("no legacy table is in use here");
+  expect(report.willWork).toBe(true);
+}
+
 interface Fault {
   readonly id: string;
+  /** Default `warning`: a trace works, and something is missed. */
+  readonly status?: "failed";
   readonly put: string;
   readonly what: RegExp;
   /** A path without which it cannot be put: a module that is not loaded. */
@@ -94,22 +108,50 @@ const FAULTS: readonly (readonly [string, Fault])[] = [
       needs: `${SETTINGS}/bridge`,
     },
   ],
+  [
+    "lo is down",
+    {
+      id: "canary-nft",
+      status: "failed",
+      put: "ip link set lo down; ip addr flush dev lo",
+      what: /no datagram can be sent over loopback \(ENETUNREACH\)/,
+    },
+  ],
+  [
+    "a chain that drops what this host sends before it is marked",
+    {
+      id: "canary-nft",
+      status: "failed",
+      put: "nft 'table ip fw { chain early { type filter hook output priority -400; jump sorted; }; chain sorted { udp dport 9 drop; }; }'",
+      what: /no datagram can be sent over loopback \(EPERM\)/,
+    },
+  ],
+  [
+    "a chain whose policy drops what this host sends before it is marked",
+    {
+      id: "canary-nft",
+      status: "failed",
+      put: "nft 'table ip fw { chain early { type filter hook output priority -400; policy drop; }; }'",
+      what: /no datagram can be sent over loopback \(EPERM\)/,
+    },
+  ],
 ];
 
 describe.skipIf(lacks !== null)(`nfpath doctor${lacks === null ? "" : ` (skipped: ${lacks})`}`, () => {
   beforeEach(() => addNetns(NETNS));
   afterEach(() => deleteNetns(NETNS));
 
-  for (const [name, { id, put, what, needs }] of FAULTS) {
+  for (const [name, { id, status, put, what, needs }] of FAULTS) {
     const lack = needs === undefined || existsSync(needs) ? "" : ` (skipped: no ${needs})`;
     test.skipIf(lack !== "")(`${name}: named, and mended by its mend${lack}`, async () => {
-      expect(resultIn(await ask(), id).status).toBe("ok");
+      const place = id.startsWith("canary") ? "here" : "none";
+      expect(resultIn(await ask(place), id).status).toBe("ok");
       await shell(put, NETNS);
-      const named = resultIn(await ask(), id);
-      expect(named).toMatchObject({ status: "warning", what: expect.stringMatching(what) });
+      const named = resultIn(await ask(place), id);
+      expect(named).toMatchObject({ status: status ?? "warning", what: expect.stringMatching(what) });
       expect(mendOf(named)).toContain(NETNS);
       await shell(mendOf(named));
-      expect(resultIn(await ask(), id).status).toBe("ok");
+      await expectMended(id);
     });
   }
 
@@ -146,19 +188,6 @@ describe.skipIf(lacks !== null)(`nfpath doctor${lacks === null ? "" : ` (skipped
     expect([report.willWork, await stateOf(NETNS)]).toEqual([true, before]);
   });
 
-  test("a chain that drops the canary before it is marked: the canary tells where it was lost", async () => {
-    await shell(
-      "nft 'table ip fw { chain early { type filter hook output priority -400; udp dport 9 drop; }; }'",
-      NETNS,
-    );
-    const report = await ask("here");
-    expect(resultIn(report, "canary-nft")).toMatchObject({
-      status: "failed",
-      what: "no datagram can be sent over loopback (EPERM)",
-    });
-    expect(report.willWork).toBe(false);
-  });
-
   test("a run that was killed: its file is found, and undone", async () => {
     const runtime = mkdtempSync(join(tmpdir(), "nfpath-doctor-"));
     const outer = process.env.XDG_RUNTIME_DIR;
@@ -191,11 +220,12 @@ describe.skipIf(lacks !== null)(`nfpath doctor${lacks === null ? "" : ` (skipped
         cause: expect.stringContaining(`ip netns exec ${NETNS} sysctl -w net.netfilter.nf_log.2=nf_log_ipv4`),
       });
       expect(mendOf(named)).toMatch(/^nfpath undo$/m);
-      // What `nfpath undo` does, for this directory alone.
-      await undoLeftovers([directory]);
-      const after = await ask();
+      const undone = await nfpath(["undo"], { env: { XDG_RUNTIME_DIR: runtime } });
+      expect([undone.status, undone.stdout]).toEqual([0, expect.stringContaining("run d0c7: ")]);
+      const after = await ask("here");
       expect(resultIn(after, "leftovers").what).not.toContain("d0c7");
       expect(resultIn(after, "log-backend-ip").status).toBe("ok");
+      expect(resultIn(after, "canary-nft").status).toBe("ok");
     } finally {
       if (outer === undefined) delete process.env.XDG_RUNTIME_DIR;
       else process.env.XDG_RUNTIME_DIR = outer;
@@ -209,9 +239,12 @@ describe.skipIf(lacks !== null)(`nfpath doctor${lacks === null ? "" : ` (skipped
     try {
       const named = resultIn(await ask(), "leftovers");
       expect(named.what).toContain(`a doctor (namespace ${name})`);
-      await shell(`ip netns delete ${name}`);
-      expect(mendOf(named)).toContain(`ip netns delete ${name}`);
+      const command = mendOf(named)
+        .split("\n")
+        .find((line) => line.endsWith(name));
+      await shell(command ?? "");
       expect(deadCanaries()).not.toContain(name);
+      expect(resultIn(await ask("here"), "canary-nft").status).toBe("ok");
     } finally {
       if (listNetns().includes(name)) await deleteNetns(name);
     }

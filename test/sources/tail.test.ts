@@ -32,7 +32,7 @@ afterEach(() => {
 
 function open(): Tail {
   const opened = openTail(log);
-  if (!opened.ok) throw new Error(opened.error);
+  if (!opened.ok) throw new Error(opened.error.reason);
   tail = opened.value;
   return tail;
 }
@@ -93,7 +93,7 @@ describe("a log file", () => {
     ["it is a directory", () => folder, /it is a directory/],
   ])("is refused when %s", (_name, path, reason) => {
     const refused = openTail(path());
-    expect(!refused.ok && refused.error).toMatch(reason);
+    expect(!refused.ok && refused.error.reason).toMatch(reason);
   });
 });
 

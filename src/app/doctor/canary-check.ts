@@ -8,7 +8,13 @@ export function canaryTitle(backend: Backend): string {
   return backend === "nft" ? "canary, nft" : "canary, legacy";
 }
 
-export function judgeFlight(backend: Backend, netns: string, flight: Flight): CheckResult {
+/** `freeing`: commands that take away what drops packets of the host before they are marked, as its rules tell. */
+export function judgeFlight(
+  backend: Backend,
+  netns: string,
+  flight: Flight,
+  freeing: readonly string[] = [],
+): CheckResult {
   switch (flight.kind) {
     case "arrived":
       return fine(
@@ -17,11 +23,11 @@ export function judgeFlight(backend: Backend, netns: string, flight: Flight): Ch
     case "not-tried":
       return unknown(flight.why);
     case "lost":
-      return judgeLoss(backend, netns, flight.how);
+      return judgeLoss(backend, netns, flight.how, freeing);
   }
 }
 
-function judgeLoss(backend: Backend, netns: string, loss: Loss): CheckResult {
+function judgeLoss(backend: Backend, netns: string, loss: Loss, freeing: readonly string[]): CheckResult {
   switch (loss.stage) {
     case "arming":
     case "disarming":
@@ -31,11 +37,7 @@ function judgeLoss(backend: Backend, netns: string, loss: Loss): CheckResult {
         mend([], loss.hint),
       );
     case "sending":
-      return failed(
-        `no datagram can be sent over loopback (${loss.errno})`,
-        "the interface lo is down, has no address, or a rule at OUTPUT took the packet before it was marked",
-        mend(within(netns, "ip link set lo up")),
-      );
+      return judgeSending(netns, loss.errno, freeing);
     case "selecting":
       return failed(
         "not marked: no selector saw the packet",
@@ -61,6 +63,24 @@ function judgeLoss(backend: Backend, netns: string, loss: Loss): CheckResult {
         ),
       );
   }
+}
+
+function judgeSending(netns: string, errno: string, freeing: readonly string[]): CheckResult {
+  const what = `no datagram can be sent over loopback (${errno})`;
+  // What a rule at OUTPUT drops, the sender is told of with EPERM (`__ip_local_out`, `nf_hook_slow`).
+  if (errno !== "EPERM")
+    return failed(
+      what,
+      "the interface lo is down or has no address",
+      mend(within(netns, "ip link set lo up")),
+    );
+  return failed(
+    what,
+    "a rule at OUTPUT dropped it before it was marked",
+    freeing.length === 0
+      ? mend(within(netns, "nft -a list ruleset"))
+      : mend(freeing, "it deletes a rule of this host: only if what that keeps in may go out"),
+  );
 }
 
 function tracerWords(backend: Backend): string {

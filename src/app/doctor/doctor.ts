@@ -8,11 +8,13 @@ import { ok, type Result, refused } from "../../core/base/result.ts";
 import { flyCanaries, flyCanariesIn } from "../../lab/canary.ts";
 import type { Backend } from "../../lab/requirements.ts";
 import { findNetns } from "../../linux/netns.ts";
+import type { HostRefusal } from "../../linux/refusal.ts";
 import { type Refusal, refusal } from "../refusal.ts";
 import { canaryTitle, judgeFlight } from "./canary-check.ts";
-import { type Check, type CheckResult, type HostSituation, unknown } from "./check.ts";
+import { type Check, type CheckResult, type HostSituation, type NetnsSituation, unknown } from "./check.ts";
 import { HOST_CHECKS, NETNS_CHECKS } from "./checks.ts";
 import { readHostSituation, readNetnsSituation } from "./read-situation.ts";
+import { freeingCommands } from "./rule-checks.ts";
 
 /** `scratch`: in a namespace made for it. `here`: over loopback of each namespace that was named. */
 export type CanaryPlace = "scratch" | "here" | "none";
@@ -55,8 +57,13 @@ export async function examine(options: DoctorOptions): Promise<Result<DoctorRepo
   const situation = await readHostSituation(options.netns);
   const host = HOST_CHECKS.map((check) => ask(check, situation));
   const namespaces: NetnsReport[] = [];
-  for (const netns of options.netns) namespaces.push(await examineNetns(situation, netns));
-  const canaries = await flyAll(options, situation);
+  const freeing = new Map<string | null, readonly string[]>();
+  for (const netns of options.netns) {
+    const read = await readNetnsSituation(situation, netns);
+    namespaces.push(examineNetns(netns, read));
+    if (read.ok) freeing.set(netns, freeingCommands(read.value));
+  }
+  const canaries = await flyAll(options, situation, freeing);
   const all = [...host, ...[...namespaces, ...canaries].flatMap(({ answers }) => answers)];
   return ok({ host, namespaces, canaries, willWork: !all.some(({ result }) => result.status === "failed") });
 }
@@ -65,8 +72,7 @@ function ask<Situation>(check: Check<Situation>, situation: Situation): Answer {
   return { id: check.id, title: check.title, result: check.judge(situation) };
 }
 
-async function examineNetns(host: HostSituation, netns: string | null): Promise<NetnsReport> {
-  const situation = await readNetnsSituation(host, netns);
+function examineNetns(netns: string | null, situation: Result<NetnsSituation, HostRefusal>): NetnsReport {
   const answers = NETNS_CHECKS.map((check) =>
     situation.ok
       ? ask(check, situation.value)
@@ -77,7 +83,11 @@ async function examineNetns(host: HostSituation, netns: string | null): Promise<
 
 const BACKENDS: readonly Backend[] = ["nft", "legacy"];
 
-async function flyAll(options: DoctorOptions, { host }: HostSituation): Promise<readonly NetnsReport[]> {
+async function flyAll(
+  options: DoctorOptions,
+  { host }: HostSituation,
+  freeing: ReadonlyMap<string | null, readonly string[]>,
+): Promise<readonly NetnsReport[]> {
   if (options.canary === "none") return [];
   const why = whyNoFlight(host);
   if (why !== null) {
@@ -87,7 +97,8 @@ async function flyAll(options: DoctorOptions, { host }: HostSituation): Promise<
   if (options.canary === "scratch") return [canaryReport(await flyCanaries(options.signal))];
   const reports: NetnsReport[] = [];
   for (const netns of options.netns) {
-    if (netns !== null) reports.push(canaryReport(await flyCanariesIn(netns, options.signal)));
+    if (netns !== null)
+      reports.push(canaryReport(await flyCanariesIn(netns, options.signal), freeing.get(netns)));
   }
   return reports;
 }
@@ -102,10 +113,15 @@ function whyNoFlight(host: HostSituation["host"]): string | null {
   return program === undefined ? null : `${program} is not installed`;
 }
 
-function canaryReport({ netns, flights }: Awaited<ReturnType<typeof flyCanaries>>): NetnsReport {
+function canaryReport(
+  { netns, flights }: Awaited<ReturnType<typeof flyCanaries>>,
+  freeing: readonly string[] = [],
+): NetnsReport {
   return {
     netns,
-    answers: flights.map(({ backend, flight }) => answerOf(backend, judgeFlight(backend, netns, flight))),
+    answers: flights.map(({ backend, flight }) =>
+      answerOf(backend, judgeFlight(backend, netns, flight, freeing)),
+    ),
   };
 }
 

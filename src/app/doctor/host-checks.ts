@@ -11,23 +11,27 @@ import {
   fine,
   type HostCheck,
   type HostSituation,
+  type Mend,
   mend,
   unknown,
   warning,
 } from "./check.ts";
 import { installCommand, within } from "./commands.ts";
 
-const AS_ROOT = mend(
-  "sudo nfpath doctor",
-  "in a container: start it with --cap-add=NET_ADMIN --cap-add=SYS_ADMIN, or --privileged",
-);
+/** `capabilities`: as a container's options call them. */
+function asRoot(...capabilities: readonly string[]): Mend {
+  return mend(
+    "sudo nfpath doctor",
+    `in a container: start it with ${capabilities.map((name) => `--cap-add=${name}`).join(" ")}, or --privileged; in a service: AmbientCapabilities=${capabilities.map((name) => `CAP_${name}`).join(" ")}`,
+  );
+}
 
 export const netAdmin: HostCheck = {
   id: "cap-net-admin",
   title: "CAP_NET_ADMIN",
   judge: ({ host }) =>
     lacks(host.missingCapabilities, "CAP_NET_ADMIN")
-      ? failed("missing", "marking packets, reading traces and listing rules need it", AS_ROOT)
+      ? failed("missing", "marking packets, reading traces and listing rules need it", asRoot("NET_ADMIN"))
       : fine("there: packets can be marked and traces read"),
 };
 
@@ -38,7 +42,7 @@ export const sysAdmin: HostCheck = {
     if (!lacks(host.missingCapabilities, "CAP_SYS_ADMIN"))
       return fine("there: other namespaces can be entered");
     const cause = "entering another network namespace (--netns) needs it";
-    return leavesNetns ? failed("missing", cause, AS_ROOT) : warning("missing", cause, AS_ROOT);
+    return (leavesNetns ? failed : warning)("missing", cause, asRoot("SYS_ADMIN"));
   },
 };
 
@@ -47,7 +51,11 @@ export const syslog: HostCheck = {
   title: "CAP_SYSLOG",
   judge: ({ host }) =>
     lacks(host.missingCapabilities, "CAP_SYSLOG")
-      ? warning("missing", "reading the kernel log needs it (where kernel.dmesg_restrict is 1)", AS_ROOT)
+      ? warning(
+          "missing",
+          "reading the kernel log needs it (where kernel.dmesg_restrict is 1)",
+          asRoot("SYSLOG"),
+        )
       : fine("there: the kernel log can be read"),
 };
 
@@ -117,7 +125,11 @@ export const dropReasons: HostCheck = {
       (!lacks(host.missingCapabilities, "CAP_BPF") && !lacks(host.missingCapabilities, "CAP_PERFMON"));
     return isAllowed
       ? fine(`${version}, and the kernel has BTF`)
-      : warning(`${version} may not be used`, `${cause}; it needs CAP_BPF and CAP_PERFMON`, AS_ROOT);
+      : warning(
+          `${version} may not be used`,
+          `${cause}; it needs CAP_BPF and CAP_PERFMON`,
+          asRoot("BPF", "PERFMON"),
+        );
   },
 };
 

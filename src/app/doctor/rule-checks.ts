@@ -130,6 +130,22 @@ export const earlyChains: NetnsCheck = {
   },
 };
 
+/**
+ * Commands that take away what can drop a packet of this host before it is marked: the first such rule of each chain at
+ * output that runs before ours, or the chain's policy.
+ */
+export function freeingCommands(situation: NetnsSituation): readonly string[] {
+  const { netns } = situation.netns;
+  return chainsBefore(situation).flatMap(({ table, chain: base }) => {
+    const taker = base.base?.hook === "output" ? firstTaker(table, base) : null;
+    if (taker === null) return [];
+    const target = [table.family, word(table.name), word(taker.chain.name)].join(" ");
+    if (taker.rule === null) return [within(netns, `nft chain ${target} '{ policy accept; }'`)];
+    const { handle } = taker.rule;
+    return handle === null ? [] : [within(netns, `nft delete rule ${target} handle ${handle}`)];
+  });
+}
+
 interface Placed {
   readonly table: Table;
   readonly chain: Chain;

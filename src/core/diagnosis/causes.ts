@@ -1,13 +1,24 @@
 /** Every cause, each in a file of its own in `causes/`. */
 import type { Diagnose } from "./cause.ts";
+import { badChecksum } from "./causes/bad-checksum.ts";
 import { defragmented } from "./causes/defragmented.ts";
 import { gap, notEnoughEvidence, rulesMissing } from "./causes/evidence.ts";
 import { forwardingOff } from "./causes/forwarding-off.ts";
+import { fragmentMissing } from "./causes/fragment-missing.ts";
+import { linkDown } from "./causes/link-down.ts";
+import { martian } from "./causes/martian.ts";
 import { dnat, natFromConntrack, snat } from "./causes/nat.ts";
+import { noNeighbour } from "./causes/no-neighbour.ts";
+import { noRoute } from "./causes/no-route.ts";
 import { policyDrop } from "./causes/policy-drop.ts";
+import { reversePath } from "./causes/reverse-path.ts";
+import { routeRefused } from "./causes/route-refused.ts";
 import { ruleDrop } from "./causes/rule-drop.ts";
 import { ruleReject } from "./causes/rule-reject.ts";
 import { rulesChanged } from "./causes/rules-changed.ts";
+import { tooBig } from "./causes/too-big.ts";
+import { ttlExpired } from "./causes/ttl-expired.ts";
+import { wrongMac } from "./causes/wrong-mac.ts";
 import type { FindDeath } from "./death.ts";
 import type { CauseCode } from "./finding.ts";
 
@@ -27,4 +38,17 @@ export const CAUSES: readonly Diagnose[] = [
 ];
 
 /** Deaths outside the rules, in the order in which the stack asks. */
-export const DEATHS: readonly (readonly [CauseCode, FindDeath])[] = [["forwarding-off", forwardingOff]];
+export const DEATHS: readonly (readonly [CauseCode, FindDeath])[] = [
+  ["wrong-mac", wrongMac],
+  ["fragment-missing", fragmentMissing],
+  ["martian", martian],
+  ["reverse-path", reversePath],
+  ["forwarding-off", forwardingOff],
+  ["no-route", noRoute],
+  ["route-refused", routeRefused],
+  ["ttl-expired", ttlExpired],
+  ["too-big", tooBig],
+  ["link-down", linkDown],
+  ["no-neighbour", noNeighbour],
+  ["bad-checksum", badChecksum],
+];

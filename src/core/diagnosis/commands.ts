@@ -1,5 +1,5 @@
 /** Commands to try, with the names of this very host in them. They only read. */
-import type { Step } from "../journeys/journey.ts";
+import type { Journey, Step } from "../journeys/journey.ts";
 
 /** Shows a step's chain with its counters. */
 export function showChain(step: Step): string {
@@ -14,6 +14,15 @@ export function showChain(step: Step): string {
 /** A rule of iptables-nft is nft's in the kernel, and iptables' to the person who wrote it. */
 export function isIptablesText(step: Step): boolean {
   return /^-[A-Z] /.test(step.resolved.rule?.text ?? "");
+}
+
+/** Asks the kernel about the packet's route, as it was when it was last seen. */
+export function routeGet(journey: Journey): string {
+  const packet = journey.last?.packet;
+  const dev = journey.first?.in ?? null;
+  const way = dev === null ? "" : ` from ${word(packet?.src ?? "SOURCE")} iif ${word(dev)}`;
+  const mark = journey.last?.mark ? ` mark ${journey.last.mark}` : "";
+  return `ip route get ${word(packet?.dst ?? "DESTINATION")}${way}${mark}`;
 }
 
 /** Names come from the host: what a shell would read otherwise is quoted. */

@@ -45,7 +45,7 @@ export function deathOf(
   if (outcome.verdict === "dropped" || outcome.verdict === "rejected") return null;
   // Across a hole nothing is computed, nor against an answer; what the kernel said stands.
   const mayCompute = outcome.verdict !== "unknown" && journey.gaps.length === 0 && !isAnswered;
-  if (!mayCompute && besides.drops.length === 0) return null;
+  if (!mayCompute && besides.drops.length === 0 && besides.wire.length === 0) return null;
   let computed: KnownDeath | null = null;
   for (const [cause, find] of finders) {
     const death = find(journey, circumstances);

@@ -1,5 +1,6 @@
 /** From a journey to what it means: its outcome and its findings, the gravest first. */
 
+import type { HostSnapshot } from "../hosts/host.ts";
 import { type HostBook, NO_HOSTS } from "../hosts/host-book.ts";
 import type { Besides } from "../journeys/besides.ts";
 import type { Journey } from "../journeys/journey.ts";
@@ -9,6 +10,7 @@ import { deathOf } from "./death.ts";
 import type { Finding, Severity } from "./finding.ts";
 import type { Answer, FlowMemory } from "./flows.ts";
 import { KnownChains } from "./known-chains.ts";
+import { isUnanswered, nextHopOf } from "./next-hop.ts";
 import { type Outcome, outcomeOf } from "./outcome.ts";
 import { type RoutingNote, routingOf } from "./routing.ts";
 
@@ -24,6 +26,9 @@ export interface Explained {
   /** What the routes of a snapshot say about it; empty where there is none. */
   readonly routing: readonly RoutingNote[];
 }
+
+/** Three requests, a second apart, as the kernel is set by default, and a moment. */
+const NEIGHBOUR_PATIENCE_NANOS = 3.5e9;
 
 const NAT_HOOKS = ["prerouting", "input", "output", "postrouting"] as const;
 
@@ -61,12 +66,30 @@ export class Diagnosis {
     });
   }
 
-  explain(journey: Journey, besides: Besides): Explained {
+  /**
+   * Nanoseconds to wait for a death that comes late: a packet has passed its last hook, and the kernel does not know yet
+   * whether somebody answers for its next hop.
+   */
+  patienceWith(journey: Journey): number {
+    if ((this.#answers.get(journey.id) ?? null) !== null) return 0;
+    const hook = journey.steps.findLast((step) => step.hook !== null)?.hook;
+    if (hook !== "postrouting" && hook !== "output" && hook !== "forward") return 0;
+    const host = this.#hosts.at(journey.netns);
+    return isUnanswered(nextHopOf(this.#routingOf(journey, host)), host) ? NEIGHBOUR_PATIENCE_NANOS : 0;
+  }
+
+  #routingOf(journey: Journey, host: HostSnapshot | null): readonly RoutingNote[] {
+    const hasNat = NAT_HOOKS.some((hook) => this.#chains.hasNat(hook, journey.netns, journey.family));
+    return routingOf(journey, host, hasNat);
+  }
+
+  explain(traced: Journey, besides: Besides): Explained {
+    const journey =
+      traced.conntrack === null ? { ...traced, conntrack: this.#flows.connectionOf(traced) } : traced;
     const answer = this.#answers.get(journey.id) ?? null;
     const outcome = outcomeOf(journey, this.#chains, answer !== null);
     const host = this.#hosts.at(journey.netns);
-    const hasNat = NAT_HOOKS.some((hook) => this.#chains.hasNat(hook, journey.netns, journey.family));
-    const routing = routingOf(journey, host, hasNat);
+    const routing = this.#routingOf(journey, host);
     const seen = {
       outcome,
       isAnswered: answer !== null,

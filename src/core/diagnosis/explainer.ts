@@ -5,13 +5,14 @@
  * input can explain an earlier one; beyond `mostHeld` the oldest leave with what is known by then, so memory is bounded.
  */
 import { nanosBetween, type Time } from "../base/time.ts";
-import type { Event } from "../events/event.ts";
+import type { Event, WireEvent } from "../events/event.ts";
 import { type HostBook, NO_HOSTS } from "../hosts/host-book.ts";
 import { assembleJourney } from "../journeys/assemble.ts";
 import { BesideMemory } from "../journeys/besides.ts";
 import type { Journey } from "../journeys/journey.ts";
 import { DEFAULT_LINKER_OPTIONS, Linker, type LinkerOptions } from "../journeys/linker.ts";
 import type { OpenJourney } from "../journeys/open-journey.ts";
+import { unseenJourney } from "../journeys/unseen.ts";
 import type { RuleBook } from "../rulesets/rule-book.ts";
 import { Diagnosis, type Explained } from "./diagnose.ts";
 import { FlowMemory } from "./flows.ts";
@@ -20,6 +21,8 @@ export interface ExplainerOptions {
   readonly linker: LinkerOptions;
   /** Finished journeys to hold back before the oldest are let go. */
   readonly mostHeld: number;
+  /** Which packets are wanted of those that were on the wire and that no chain saw. Default: all. */
+  readonly isWanted?: (frame: WireEvent) => boolean;
 }
 
 export const DEFAULT_EXPLAINER_OPTIONS: ExplainerOptions = {
@@ -36,6 +39,7 @@ interface Held {
 export class Explainer {
   readonly #linker: Linker;
   readonly #mostHeld: number;
+  readonly #isWanted: (frame: WireEvent) => boolean;
   #held: Held[] = [];
   #book: RuleBook;
   #hosts: HostBook;
@@ -53,6 +57,7 @@ export class Explainer {
     this.#hosts = hosts;
     this.#linker = new Linker(book, options.linker);
     this.#mostHeld = options.mostHeld;
+    this.#isWanted = options.isWanted ?? (() => true);
   }
 
   /** Rules that became known after the events began: used for every journey not yet assembled. */
@@ -83,7 +88,10 @@ export class Explainer {
   settle(now: Time, idleNanos: number): readonly Explained[] {
     this.#linker.expire(now);
     this.#collect();
-    return this.#release(({ open }) => (nanosBetween(open.lastTime, now) ?? idleNanos) >= idleNanos);
+    return this.#release(
+      ({ open }, patience) =>
+        (nanosBetween(open.lastTime, now) ?? Number.POSITIVE_INFINITY) >= idleNanos + patience,
+    );
   }
 
   /** Journeys begun so far, finished or not. */
@@ -95,7 +103,21 @@ export class Explainer {
   end(): readonly Explained[] {
     this.#linker.end();
     this.#collect();
-    return this.#release(() => true);
+    return [...this.#release(() => true), ...this.#explainUnseen()];
+  }
+
+  /** Packets that were at an interface and never at a chain. */
+  #explainUnseen(): readonly Explained[] {
+    this.#diagnosis ??= new Diagnosis(this.#book, this.#flows, this.#hosts);
+    const diagnosis = this.#diagnosis;
+    const explained: Explained[] = [];
+    for (const besides of this.#besides.takeUnseen()) {
+      const [first] = besides.wire;
+      if (first === undefined || !this.#isWanted(first)) continue;
+      const journey = unseenJourney(String(this.#linker.begun + explained.length + 1), besides.wire);
+      explained.push(diagnosis.explain(journey, besides));
+    }
+    return explained;
   }
 
   #collect(): void {
@@ -103,7 +125,10 @@ export class Explainer {
   }
 
   /** Lets go what may leave, the oldest first, at most `most`; every journey at hand is learned from before. */
-  #release(mayLeave: (held: Held) => boolean, most = Number.POSITIVE_INFINITY): readonly Explained[] {
+  #release(
+    mayLeave: (held: Held, patience: number) => boolean,
+    most = Number.POSITIVE_INFINITY,
+  ): readonly Explained[] {
     if (this.#held.length === 0) return NOTHING;
     this.#diagnosis ??= new Diagnosis(this.#book, this.#flows, this.#hosts);
     const diagnosis = this.#diagnosis;
@@ -115,7 +140,8 @@ export class Explainer {
         held.journey = assembleJourney(held.open, this.#book);
         diagnosis.learn(held.journey);
       }
-      if (leaving.length < most && mayLeave(held)) leaving.push(held.journey);
+      if (leaving.length < most && mayLeave(held, diagnosis.patienceWith(held.journey)))
+        leaving.push(held.journey);
       else staying.push(held);
     }
     this.#held = staying;

@@ -7,7 +7,7 @@
  * first.
  */
 import { nanosBetween } from "../base/time.ts";
-import type { FlowEvent, FlowTuple } from "../events/event.ts";
+import type { ConntrackView, FlowEvent, FlowTuple } from "../events/event.ts";
 import type { Journey } from "../journeys/journey.ts";
 import type { Packet } from "../packets/packet.ts";
 
@@ -30,6 +30,13 @@ export interface Mapping {
   readonly direction: "original" | "reply";
 }
 
+/** A connection that conntrack told of, as it was last heard. */
+interface Connection {
+  readonly original: Tuple;
+  readonly id: number | null;
+  readonly status: readonly string[];
+}
+
 export interface Answer {
   readonly journey: string;
   /** From the request's first step to the answer's; null where their clocks do not compare. */
@@ -40,6 +47,7 @@ const MOST_CONNECTIONS = 100_000;
 
 export class FlowMemory {
   readonly #mappings = new Map<string, Omit<Mapping, "direction">>();
+  readonly #connections = new Map<string, Connection>();
   readonly #waiting = new Map<
     string,
     { readonly journey: Journey; readonly answer: (answer: Answer) => void }
@@ -78,9 +86,19 @@ export class FlowMemory {
   learnFlow(event: FlowEvent): void {
     const original = flowTuple(event.original);
     const translated = inverse(flowTuple(event.reply));
+    this.#keepConnection(event, original, inverse(translated));
     if (!isSame(original, translated))
       this.#keep(event.netns, event.protocol, { original, translated, shownBy: null });
     else this.#forget(event.netns, event.protocol, original);
+  }
+
+  /** The status at an entry's end is none that a packet met: the one before it stays. */
+  #keepConnection({ netns, protocol, id, status, what }: FlowEvent, original: Tuple, reply: Tuple): void {
+    const known = this.#connections.get(tupleKey(netns, protocol, original));
+    if (what === "destroy" && known !== undefined && known.id === id) return;
+    const connection = { original, id, status };
+    remember(this.#connections, tupleKey(netns, protocol, original), connection);
+    remember(this.#connections, tupleKey(netns, protocol, reply), connection);
   }
 
   #keep(netns: string | null, protocol: string, mapping: Omit<Mapping, "direction">): void {
@@ -94,6 +112,20 @@ export class FlowMemory {
     if (known === undefined || !isSame(known.original, original)) return;
     this.#mappings.delete(tupleKey(netns, protocol, original));
     this.#mappings.delete(tupleKey(netns, protocol, inverse(known.translated)));
+  }
+
+  /**
+   * The entry that has this packet's addresses and ports, for a trace that came without: what the packet was to it (new,
+   * established …) only the kernel knew at that moment. Null where conntrack told of none.
+   */
+  connectionOf(journey: Journey): ConntrackView | null {
+    const tuple = tupleOf(journey.first?.packet ?? null);
+    if (tuple === null || journey.first === null) return null;
+    const protocol = journey.first.packet.protocol ?? "";
+    const found = this.#connections.get(tupleKey(journey.netns, protocol, tuple));
+    if (found === undefined) return null;
+    const direction = isSame(found.original, tuple) ? "original" : "reply";
+    return { id: found.id, direction, state: null, status: found.status };
   }
 
   /** The translation of this packet's connection that conntrack or another journey showed; null where none did. */

@@ -63,11 +63,35 @@ export class BesideMemory {
     }
     if (found.size === 0) return NOTHING_BESIDE;
     for (const { event, key } of found.values()) this.#remove(key, event);
-    const events = [...found.values()].map(({ event }) => event).sort(byTime);
-    return {
-      wire: events.filter((event): event is WireEvent => event.kind === "wire"),
-      drops: events.filter((event): event is DropEvent => event.kind === "drop"),
-    };
+    return besidesOf([...found.values()].map(({ event }) => event).sort(byTime));
+  }
+
+  /**
+   * What is left at the end: packets that were at an interface, and of which no trace told. Each group is one packet; frames
+   * that only went out were made here, and chosen by nobody. Everything is forgotten.
+   */
+  takeUnseen(): readonly Besides[] {
+    const groups: { readonly events: Beside[]; readonly places: Set<string> }[] = [];
+    for (const bucket of this.#byKey.values()) {
+      const open: (typeof groups)[number][] = [];
+      for (const event of [...bucket].sort(byTime)) {
+        const place = placeOf(event);
+        let group = open.find(({ events, places }) => !places.has(place) && isOneWay(events, event));
+        if (group === undefined) {
+          group = { events: [], places: new Set() };
+          open.push(group);
+          groups.push(group);
+        }
+        group.events.push(event);
+        group.places.add(place);
+      }
+    }
+    this.#byKey.clear();
+    this.#inOrder.length = 0;
+    this.#oldest = 0;
+    return groups
+      .map(({ events }) => besidesOf(events))
+      .filter(({ wire }) => wire.some(({ direction }) => direction !== "out"));
   }
 
   #remove(key: string, event: Beside): void {
@@ -85,6 +109,21 @@ export class BesideMemory {
     this.#inOrder.splice(0, this.#oldest);
     this.#oldest = 0;
   }
+}
+
+function besidesOf(events: readonly Beside[]): Besides {
+  return {
+    wire: events.filter((event): event is WireEvent => event.kind === "wire"),
+    drops: events.filter((event): event is DropEvent => event.kind === "drop"),
+  };
+}
+
+/** Frames of one packet: the same headers within the time that fragments wait for each other. */
+function isOneWay(events: readonly Beside[], event: Beside): boolean {
+  const [first] = events;
+  if (first === undefined) return true;
+  const since = nanosBetween(first.time, event.time);
+  return (since === null || since <= LATEST_NANOS) && isOf(first.sighting, event);
 }
 
 /** What a packet looked like on its way: NAT gives it new headers. */

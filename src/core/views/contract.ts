@@ -1,8 +1,8 @@
 /** The public shape of a journey, `nfpath/journey@1`: what `--format jsonl` and `json` print. Add to it, never change it. */
 import { formatTime } from "../base/time.ts";
 import type { Explained } from "../diagnosis/diagnose.ts";
+import { routingWords } from "../diagnosis/routing-words.ts";
 import type { Step } from "../journeys/journey.ts";
-import { routingWords } from "./routing-words.ts";
 
 export const JOURNEY_SCHEMA = "nfpath/journey@1";
 

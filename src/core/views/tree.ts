@@ -8,11 +8,11 @@ import type { Explained } from "../diagnosis/diagnose.ts";
 import type { Finding, Severity } from "../diagnosis/finding.ts";
 import type { Outcome } from "../diagnosis/outcome.ts";
 import type { RoutingNote } from "../diagnosis/routing.ts";
+import { disagreementWords, routingWords } from "../diagnosis/routing-words.ts";
 import { ruleText } from "../diagnosis/rule-words.ts";
 import type { Besides } from "../journeys/besides.ts";
 import type { Journey, Step } from "../journeys/journey.ts";
 import { dropWords, wireWords } from "./beside-words.ts";
-import { disagreementWords, routingWords } from "./routing-words.ts";
 import { type Line, pad, type Span, type Style, span, widthOf, wrap } from "./styled.ts";
 import { changeWords, interfaceWords, outcomeWords, packetWords } from "./words.ts";
 

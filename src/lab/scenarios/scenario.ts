@@ -24,7 +24,12 @@ export interface Scenario {
   readonly services?: readonly Service[];
   readonly acts: readonly Act[];
   /** Traced hosts, and which packets. */
-  readonly trace: { readonly hosts: readonly string[]; readonly filter: string };
+  readonly trace: {
+    readonly hosts: readonly string[];
+    readonly filter: string;
+    /** What must be heard beside the trace, because the packet never comes to a hook or dies in silence behind the last. */
+    readonly beside?: readonly ("wire" | "drops")[];
+  };
   readonly truths: readonly Truth[];
   /** What only the kernel can say, so that the truth is proved without nfpath. Never empty. */
   readonly proofs: readonly Proof[];

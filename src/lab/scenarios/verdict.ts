@@ -84,6 +84,7 @@ function compareOne(
 function endOf(journey: Journey, place: string): string {
   if (place.startsWith("after "))
     return `after ${journey.steps.findLast(({ hook }) => hook !== null)?.hook ?? "?"}`;
+  if (journey.steps.length === 0) return "never";
   const last = journey.steps.findLast((step) => !step.isOwn);
   return last === undefined ? "no rule" : stepPlace(last);
 }

@@ -1,6 +1,6 @@
 /** Where journals lie: on a file system that a reboot empties, as it undoes all that they speak of. */
-import { accessSync, constants, mkdirSync } from "node:fs";
-import { join } from "node:path";
+import { accessSync, constants, mkdirSync, statSync } from "node:fs";
+import { dirname, join } from "node:path";
 import { ok, type Result, refused } from "../../core/base/result.ts";
 import { type HostRefusal, hostRefusal } from "../refusal.ts";
 import { isSystemError } from "../sysctl.ts";
@@ -33,6 +33,20 @@ export function openJournalDirectory(
 }
 
 const MAY_BE_ELSEWHERE = new Set(["EACCES", "EPERM", "EROFS"]);
+
+/** Whether all of them are our own user's, and so are the directories they are in. Another's are root's by its capabilities. */
+export function ownsJournalDirectories(directories: readonly string[] = journalDirectories()): boolean {
+  return directories.every((directory) => isOwn(dirname(directory)) && isOwn(directory));
+}
+
+function isOwn(directory: string): boolean {
+  try {
+    return statSync(directory).uid === process.geteuid?.();
+  } catch (error) {
+    if (isSystemError(error)) return true;
+    throw error;
+  }
+}
 
 export function cannotWriteDown(reason: string): HostRefusal {
   return hostRefusal(

@@ -169,6 +169,12 @@ export function stateOfRun({ boot, pidNamespace, processes }: Journal): RunState
 
 export type SettingRevert = Extract<Action, { readonly kind: "write-sysctl" }>;
 
+/** Whether putting its settings back means entering a namespace other than our own. */
+export function entersNetns(journal: Journal): boolean {
+  const own = netnsInode(null);
+  return settingsOf(journal).some(({ inode }) => inode !== null && inode !== own);
+}
+
 /** The setting's value before the first of the runs that hold it now; null when no run does. */
 export function rememberedValue(
   runs: readonly JournalFile[],

@@ -8,6 +8,7 @@
  */
 import { accessSync, constants } from "node:fs";
 import { dirname } from "node:path";
+import { commandOf } from "../../core/plans/plan.ts";
 import { sleepSync, withFileLock } from "../file-lock.ts";
 import { closeNetns, insideNetns, type NetnsHandle } from "../netns.ts";
 import { openNetnsByInode } from "../netns-identity.ts";
@@ -117,12 +118,21 @@ function revertIn(
   if (known !== undefined) return revertSetting(netns, revert, (work) => insideNetns(known, work));
   const found = openNetnsByInode(inode);
   // A namespace that is gone took its settings with it.
-  if (found === null) return NOTHING_REVERTED;
+  if (found === "gone") return NOTHING_REVERTED;
+  if (found === "not-shown") return notShown(netns, revert);
   try {
     return revertSetting(netns, revert, (work) => insideNetns(found, work));
   } finally {
     closeNetns(found);
   }
+}
+
+function notShown(netns: string | null, revert: SettingRevert): RevertReport {
+  const where = netns === null ? "the namespace of the run" : `namespace ${netns}`;
+  const failed = [
+    `${revert.name}: ${where} cannot be looked for without CAP_SYS_PTRACE; by hand, inside it: ${commandOf(revert)}`,
+  ];
+  return { ...NOTHING_REVERTED, failed };
 }
 
 function endTableHolders(processes: readonly RunProcess[]): RevertReport {

@@ -11,6 +11,7 @@ import { withFileLock } from "../../linux/file-lock.ts";
 import { DatagramBatch, poll } from "../../linux/libc.ts";
 import { insideNetns } from "../../linux/netns.ts";
 import { handleInode } from "../../linux/netns-identity.ts";
+import { forbidNewPrivileges, keepOnly, setAsideRights, takeUpRights } from "../../linux/privileges.ts";
 import { type HostRefusal, hostRefusal } from "../../linux/refusal.ts";
 import { type SettingAction, writeSetting } from "../../linux/setting-action.ts";
 import { isSystemError } from "../../linux/sysctl.ts";
@@ -22,6 +23,7 @@ import { revertSetting } from "../../linux/undo/revert-setting.ts";
 import type { CollectorConfig } from "./config.ts";
 import { FrameWriter } from "./frame-writer.ts";
 import { FRAME } from "./frames.ts";
+import { rightsOfGuardian } from "./guardian-rights.ts";
 import { CollectorRefused, NetnsCollector } from "./netns-collector.ts";
 
 const STDIN = 0;
@@ -45,6 +47,9 @@ export function runCollector(): number {
     becomeGuardian(config, collectors, (written) => {
       journal = written;
     });
+    keepOnly(rightsOfGuardian(config));
+    forbidNewPrivileges();
+    setAsideRights();
     writer.addJson(FRAME.ready, 0, {});
     writer.flush();
     collect(collectors, writer);
@@ -54,6 +59,7 @@ export function runCollector(): number {
     writer.addJson(FRAME.refused, 0, error.refusal);
     return 3;
   } finally {
+    takeUpRights();
     writer.addJson(FRAME.end, 0, revertAll(config, collectors, journal));
     writer.flush();
     for (const collector of collectors) collector.close();

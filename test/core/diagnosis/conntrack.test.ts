@@ -66,6 +66,26 @@ describe("a translation that conntrack tells", () => {
   });
 });
 
+describe("a trace without conntrack's view, as kernels before 6.16 make it", () => {
+  const flow = FLOW.replace(" use=1", " use=1 id=77");
+  const answer = { in: "eth1", src: "10.0.0.2", sport: 5353, dst: "203.0.113.7", dport: 61000, id: 6 };
+
+  test("has the entry of its connection where conntrack told it, and no state, which only the kernel knew", async () => {
+    const log = new TraceLog()
+      .at("mangle:PREROUTING:policy:1", { in: "eth0", id: 5 })
+      .at("mangle:PREROUTING:policy:1", answer);
+    const [asked, answered] = await explain(log, flow);
+    expect(asked?.conntrack).toMatchObject({ id: 77, direction: "original", state: null });
+    expect(asked?.conntrack?.status).toContain("assured");
+    expect(answered?.conntrack).toMatchObject({ id: 77, direction: "reply", state: null });
+  });
+
+  test("has none of a connection that conntrack did not tell of", async () => {
+    const log = new TraceLog().at("mangle:PREROUTING:policy:1", { in: "eth0", id: 5, sport: 40001 });
+    expect((await explain(log, flow))[0]?.conntrack).toBeNull();
+  });
+});
+
 const RULES = `table inet fw { # handle 1
   chain in { # handle 1
     type filter hook input priority 0; policy accept;

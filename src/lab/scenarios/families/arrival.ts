@@ -76,7 +76,7 @@ export const ARRIVAL: readonly Scenario[] = [
       },
       { kind: "udp", host: "client", to: ROUTER, port: 5001, from: 40_001, bytes: 1400, ends: "silence" },
     ],
-    trace: OF_IT,
+    trace: { ...OF_IT, beside: ["drops"] },
     truths: [
       {
         packet: "udp src port 40001",
@@ -98,7 +98,7 @@ export const ARRIVAL: readonly Scenario[] = [
     acts: sent(
       packet({ src: CLIENT, dst: ROUTER }, udp({ sport: 40_000, dport: 5001, hasBadChecksum: true })),
     ),
-    trace: OF_IT,
+    trace: { ...OF_IT, beside: ["wire"] },
     truths: lost("bad-checksum", "dropped", "after input"),
     proofs: [
       { kind: "counter", host: "router", name: "UdpInCsumErrors", is: 1 },
@@ -122,7 +122,7 @@ export const ARRIVAL: readonly Scenario[] = [
     },
     services: [{ host: "server", kind: "udp-silent", port: 5001 }],
     acts: sent(...fragments({ src: CLIENT, dst: SERVER, id: 77 }, LARGE, 1400).slice(0, 1)),
-    trace: OF_IT,
+    trace: { ...OF_IT, beside: ["wire"] },
     truths: lost("fragment-missing", "dropped", "never"),
     proofs: [
       { kind: "counter", host: "router", name: "IpReasmFails", is: 1 },
@@ -212,7 +212,7 @@ export const ARRIVAL: readonly Scenario[] = [
         packets: [packet({ src: CLIENT, dst: ROUTER }, DATAGRAM)],
       },
     ],
-    trace: OF_IT,
+    trace: { ...OF_IT, beside: ["wire"] },
     truths: lost("wrong-mac", "dropped", "never"),
     proofs: [
       {

@@ -56,6 +56,27 @@ describe("messages of a real kernel", () => {
     expect(legacy?.sighting?.mark).toBe(0x42);
   });
 
+  it("carry the connection of legacy iptables' packets, once conntrack has looked at them", () => {
+    const steps = decode(datagrams("nflog-conntrack")).filter((event) => event.kind === "step");
+    const views = steps.map(({ table, chain, conntrack }) => {
+      if (conntrack === null) return `${table} ${chain} -`;
+      const { id, direction, state, status } = conntrack;
+      return `${table} ${chain} ${id} ${direction} ${state} ${status.join(" ")}`.trim();
+    });
+    expect(views).toEqual([
+      "raw OUTPUT -",
+      "nat OUTPUT 1740274223 original new",
+      "filter OUTPUT 1740274223 original new dnat dnat-done",
+      "nat POSTROUTING 1740274223 original new dnat dnat-done",
+      "raw PREROUTING 1740274223 original new confirmed dnat snat-done dnat-done",
+      "filter INPUT 1740274223 original new confirmed dnat snat-done dnat-done",
+      "raw OUTPUT -",
+      "filter OUTPUT 1740274223 reply established seen-reply confirmed dnat snat-done dnat-done",
+      "raw PREROUTING 1740274223 reply established seen-reply confirmed dnat snat-done dnat-done",
+      "filter INPUT 1740274223 reply established seen-reply confirmed dnat snat-done dnat-done",
+    ]);
+  });
+
   it("quote in an ICMP error the packet that caused it", () => {
     const error = decode(datagrams("udp-ipv4")).at(-1);
     expect(error?.kind === "step" ? error.sighting?.packet : null).toMatchObject({

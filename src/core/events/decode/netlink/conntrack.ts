@@ -8,7 +8,7 @@ import type { Time } from "../../../base/time.ts";
 import { ipv4FromBytes, ipv6FromBytes } from "../../../packets/address.ts";
 import type { Slice } from "../../../packets/decode/bytes.ts";
 import { protocolName } from "../../../packets/protocols.ts";
-import type { FlowEvent, FlowTuple, UnparsedEvent } from "../../event.ts";
+import type { ConntrackView, FlowEvent, FlowTuple, UnparsedEvent } from "../../event.ts";
 import {
   type AttributeIndex,
   emptyIndex,
@@ -117,6 +117,38 @@ export function decodeConntrack(
     timeout: u32Attribute(attributes, CTA_TIMEOUT),
     mark: u32Attribute(attributes, CTA_MARK),
     zone: u16Attribute(attributes, CTA_ZONE),
+  };
+}
+
+/** `enum ip_conntrack_info`: what the packet is to its connection. */
+const PACKET_STATES: Readonly<Record<number, string>> = {
+  0: "established",
+  1: "related",
+  2: "new",
+  3: "established",
+  4: "related",
+  5: "new",
+  7: "untracked",
+};
+const IP_CT_IS_REPLY = 3;
+const IP_CT_UNTRACKED = 7;
+
+/**
+ * The connection of a packet as other subsystems attach it to theirs (`ctnetlink_glue_build`): `entry` holds the attributes
+ * of a connection, `info` says what the packet is to it. Null when the attributes do not fit.
+ */
+export function decodeAttachedConntrack(
+  entry: Slice,
+  info: number | null,
+  littleEndian: boolean,
+): ConntrackView | null {
+  if (!indexAttributes(attributes, entry.bytes, entry.start, entry.end, littleEndian)) return null;
+  const hasDirection = info !== null && info < IP_CT_UNTRACKED;
+  return {
+    id: u32Attribute(attributes, CTA_ID),
+    direction: hasDirection ? (info < IP_CT_IS_REPLY ? "original" : "reply") : null,
+    state: info === null ? null : (PACKET_STATES[info] ?? `0x${info.toString(16)}`),
+    status: statusWords(u32Attribute(attributes, CTA_STATUS) ?? 0),
   };
 }
 

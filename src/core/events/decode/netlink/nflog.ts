@@ -13,7 +13,15 @@ import { first, type Slice, u16 } from "../../../packets/decode/bytes.ts";
 import { decodeLink } from "../../../packets/decode/link.ts";
 import { decodeHeaders } from "../../../packets/decode/packet.ts";
 import { type LinkHeader, unknownPacket } from "../../../packets/packet.ts";
-import type { LogEvent, Origin, Sighting, StepEvent, StepKind, UnparsedEvent } from "../../event.ts";
+import type {
+  ConntrackView,
+  LogEvent,
+  Origin,
+  Sighting,
+  StepEvent,
+  StepKind,
+  UnparsedEvent,
+} from "../../event.ts";
 import {
   emptyIndex,
   indexAttributes,
@@ -22,6 +30,7 @@ import {
   u16Attribute,
   u32Attribute,
 } from "./attributes.ts";
+import { decodeAttachedConntrack } from "./conntrack.ts";
 import { interfaceName, type NetlinkContext } from "./context.ts";
 
 /** `include/uapi/linux/netfilter/nfnetlink_log.h`, `enum nfulnl_attr_type` */
@@ -38,6 +47,9 @@ const NFULA_GID = 14;
 const NFULA_HWTYPE = 15;
 const NFULA_HWHEADER = 16;
 const NFULA_HWLEN = 17;
+/** Where the reader asked for them: NFULNL_CFG_F_CONNTRACK. */
+const NFULA_CT = 18;
+const NFULA_CT_INFO = 19;
 /** Bridge family; Linux 4.8 and later. */
 const NFULA_L2HDR = 21;
 
@@ -86,8 +98,15 @@ export function decodeNflog(
     traceId: null,
     sighting,
     mark: null,
-    conntrack: null,
+    conntrack: decodeConntrack(context),
   };
+}
+
+/** Absent until conntrack has looked at the packet (in raw, say), and of packets that it does not track. */
+function decodeConntrack(context: NetlinkContext): ConntrackView | null {
+  const entry = sliceAttribute(attributes, NFULA_CT);
+  if (entry === null) return null;
+  return decodeAttachedConntrack(entry, u32Attribute(attributes, NFULA_CT_INFO), context.littleEndian);
 }
 
 /** The group is the resource of the message's header, in network order; legacy TRACE has no other than 0. */

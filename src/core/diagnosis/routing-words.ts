@@ -1,9 +1,9 @@
 /** What routing decided about a packet, in words: `to docker0 by 172.18.0.0/16 of table main`. */
-import type { KernelWord, RoutingNote } from "../diagnosis/routing.ts";
 import type { NextHop, Route } from "../hosts/host.ts";
 import type { Reception } from "../hosts/reception.ts";
 import type { SourceCheck } from "../hosts/reverse-path.ts";
 import type { RouteAnswer } from "../hosts/route-lookup.ts";
+import type { KernelWord, RoutingNote } from "./routing.ts";
 
 export interface RoutingWords {
   /** Null where nothing can be told. */
@@ -23,7 +23,7 @@ export function disagreementWords(kernel: KernelWord | null): string | null {
   return kernel === null || kernel.agrees ? null : `but ip route get says: ${kernel.words}`;
 }
 
-function receptionWords(reception: Reception, dst: string, src: string): RoutingWords {
+export function receptionWords(reception: Reception, dst: string, src: string): RoutingWords {
   switch (reception.kind) {
     case "local":
       if (reception.route === null) return untravelled("for this host and others on its link");
@@ -82,7 +82,7 @@ function wayWords({ dev, via }: NextHop): string {
 }
 
 /** `172.18.0.0/16 of table main`, `default of table 100`, `10.0.0.1 of table local`. */
-function routeName({ family, dst, table }: Route): string {
+export function routeName({ family, dst, table }: Route): string {
   const all = family === "ip" ? "/32" : "/128";
   const name = dst.endsWith("/0") ? "default" : dst.endsWith(all) ? dst.slice(0, -all.length) : dst;
   return `${name} of table ${table}`;
