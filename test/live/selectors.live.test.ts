@@ -63,6 +63,8 @@ describe.skipIf(lacks !== null)(`what a trace chooses${lacks === null ? "" : ` (
       ip -n ${SERVER} link set s0 up; ip -n ${ROUTER} link set r1 up
       ip -n ${CLIENT} route add default via 10.1.0.1; ip -n ${SERVER} route add default via 10.2.0.1`);
     await shell("sysctl -qw net.ipv4.ip_forward=1", ROUTER);
+    // The kernel says so up to a second after a cable has been plugged in (`net/core/link_watch.c`).
+    await shell("until [ $(ip -br link show up | grep -c '^r[01].* UP ') = 2 ]; do sleep 0.1; done", ROUTER);
     const started = spawn("nsenter", [`--net=/run/netns/${SERVER}`, process.execPath, "-e", UDP_ECHO]);
     server = started;
     await new Promise((resolve) => started.stdout.once("data", resolve));
