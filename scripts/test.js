@@ -1,6 +1,6 @@
 #!/usr/bin/env node
 // @ts-check
-// `npm test [-- ARGUMENTS FOR VITEST]`: set-up, then every test. The last line printed is
+// `npm test [-- --quick] [-- ARGUMENTS FOR VITEST]`: set-up, then every test; with --quick fewer random kills. The last line printed is
 // `N passed, N failed, N skipped` whatever happens, a test runner that cannot even start included.
 import { spawn } from "node:child_process";
 import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
@@ -11,12 +11,17 @@ import { lastLine, SUMMARY_FILE } from "./last-line-reporter.js";
 import { TEST_PACKAGES } from "./setup/system-packages.js";
 import { projectRoot, setUp } from "./setup.js";
 
+const QUICK = "--quick";
+const QUICK_KILLS = "30";
 const NOTHING_RAN = lastLine({ passed: 0, failed: 1, skipped: 0 });
 
 if (await setUp({ system: TEST_PACKAGES })) {
   const directory = mkdtempSync(join(tmpdir(), "nfpath-test-"));
   const summary = join(directory, "summary");
-  const status = await vitest(process.argv.slice(2), summary);
+  const words = process.argv.slice(2);
+  if (words.includes(QUICK)) process.env.NFPATH_KILLS ??= QUICK_KILLS;
+  const args = words.filter((word) => word !== QUICK);
+  const status = await vitest(args, summary);
   const hasEnded = existsSync(summary);
   console.log(hasEnded ? readFileSync(summary, "utf8") : NOTHING_RAN);
   rmSync(directory, { recursive: true });

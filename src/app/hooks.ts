@@ -15,9 +15,9 @@ import { readHookFunctions } from "../linux/hook-list.ts";
 import { findNetns } from "../linux/netns.ts";
 import { readDormantTables } from "../linux/nft-tables.ts";
 import type { TextInput } from "../sources/text-input.ts";
+import { ofHost } from "./host-refusal.ts";
 import { type Refusal, refusal } from "./refusal.ts";
 import { readRules } from "./rules.ts";
-import { ofHost } from "./trace.ts";
 
 export interface HooksReport {
   readonly maps: readonly HookMap[];

@@ -10,9 +10,9 @@ import type { BuiltScenario } from "../lab/scenarios/build.ts";
 import type { Scenario, Variant } from "../lab/scenarios/scenario.ts";
 import { firstLine, type RunningProcess, startProcess } from "../linux/process.ts";
 import { hostRefusal } from "../linux/refusal.ts";
+import { ofHost } from "./host-refusal.ts";
 import { inScenario, playAndJudge } from "./lab-scenarios.ts";
 import { type Refusal, refusal } from "./refusal.ts";
-import { ofHost } from "./trace.ts";
 import { scriptFor } from "./trace-script.ts";
 
 export interface Recording {

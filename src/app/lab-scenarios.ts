@@ -8,8 +8,9 @@ import { Players } from "../lab/scenarios/play.ts";
 import type { Scenario, Variant } from "../lab/scenarios/scenario.ts";
 import type { HostRefusal } from "../linux/refusal.ts";
 import type { OnExplained } from "./explain.ts";
+import { ofHost } from "./host-refusal.ts";
 import { type Refusal, refusal } from "./refusal.ts";
-import { type LiveReport, ofHost, traceLive } from "./trace.ts";
+import { type LiveReport, traceLive } from "./trace.ts";
 
 export interface ScenarioRun {
   readonly live: LiveReport;

@@ -7,8 +7,9 @@ import type { Backend } from "../lab/requirements.ts";
 import type { HostRefusal } from "../linux/refusal.ts";
 import type { Trace } from "../tracing/trace.ts";
 import type { OnExplained } from "./explain.ts";
+import { ofHost } from "./host-refusal.ts";
 import type { Refusal } from "./refusal.ts";
-import { type LiveReport, ofHost, traceLive } from "./trace.ts";
+import { type LiveReport, traceLive } from "./trace.ts";
 
 export interface LabRun {
   readonly live: LiveReport;

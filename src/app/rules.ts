@@ -1,6 +1,6 @@
 /** The rules in force in a namespace, read and parsed. */
 import { ok, type Result } from "../core/base/result.ts";
-import type { Ruleset } from "../core/rulesets/ruleset.ts";
+import type { Chain, Ruleset } from "../core/rulesets/ruleset.ts";
 import { readRulesets } from "../core/rulesets/ruleset-reader.ts";
 import type { HostRefusal } from "../linux/refusal.ts";
 import { type RulesetText, readRulesetTexts } from "../linux/ruleset-texts.ts";
@@ -22,12 +22,19 @@ export async function readRules(netns: string | null): Promise<Result<RulesNow, 
     ({ text, input }) => readRulesets(text, { input, netns, force: true }).rulesets,
   );
   const { texts, refusals } = read.value;
-  return ok({ rulesets, texts, refusals, fingerprint: rulesets.map(rulesOf).join("\n") });
+  const fingerprint = rulesets.map(rulesOf).filter(Boolean).join("\n");
+  return ok({ rulesets, texts, refusals, fingerprint });
+}
+
+function isEmpty({ base, rules }: Chain): boolean {
+  return base?.policy === "accept" && rules.length === 0;
 }
 
 function rulesOf(ruleset: Ruleset): string {
   const lines: string[] = [];
   for (const table of ruleset.tables) {
+    // A legacy table that our rules have called into being stays, and says nothing.
+    if (table.chains.every(isEmpty)) continue;
     for (const chain of table.chains) {
       lines.push(`${table.family} ${table.name} ${chain.name} ${chain.base?.policy ?? "-"}`);
       for (const rule of chain.rules) lines.push(`${rule.handle ?? ""} ${rule.short}`);

@@ -3,8 +3,8 @@ import { ok, type Result, refused } from "../core/base/result.ts";
 import { type HostSnapshot, SNAPSHOT_SCHEMA, type Snapshot } from "../core/hosts/host.ts";
 import { readKernel } from "../linux/kernel.ts";
 import { takeSnapshot } from "../linux/snapshot/take-snapshot.ts";
+import { ofHost } from "./host-refusal.ts";
 import { type Refusal, refusal } from "./refusal.ts";
-import { ofHost } from "./trace.ts";
 
 /** Namespaces of this host; null is the one nfpath runs in. Changes nothing. */
 export async function snapshotOfHost(netns: readonly (string | null)[]): Promise<Result<Snapshot, Refusal>> {

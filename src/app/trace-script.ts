@@ -61,7 +61,7 @@ function iptablesWords(filter: Filter | null): TraceScriptOptions["iptables"] {
 }
 
 /** Bytecode knows no interface of a rule's hook, and what libpcap makes of `inbound` is about the link layer. */
-function tcpdumpWords(filter: Filter | null): Said<string> {
+export function tcpdumpWords(filter: Filter | null): Said<string> {
   if (filter === null) return { ok: false, problem: "every packet needs no bytecode" };
   if (mentionsPlace(filter)) return { ok: false, problem: "bytecode cannot say where a packet comes in" };
   return said(printForTcpdump(filter));
@@ -80,7 +80,7 @@ function mentionsPlace(filter: Filter): boolean {
 }
 
 /** By nft's rules where there are any; a filter too large for those may be about both. */
-function familiesOf(filter: Filter | null): ("ip" | "ip6")[] {
+export function familiesOf(filter: Filter | null): ("ip" | "ip6")[] {
   return (["ip", "ip6"] as const).filter((family) => {
     const rules = atHooks<readonly string[]>((hook) => toNftRules(filter, family, hook));
     return !rules.ok || rules.value.prerouting.length + rules.value.output.length > 0;

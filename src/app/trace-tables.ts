@@ -80,6 +80,17 @@ export function follows(filter: Filter | null, choice: Choice): boolean {
   return choice.follow ?? namesEnd(filter);
 }
 
+/** The first choice that rules of iptables, and so a script, cannot make; null where the filter's words say everything. */
+export function beyondTheFilter(choice: Choice): string | null {
+  if (choice.follow === true) return "--follow";
+  if (choice.first !== null) return "--first";
+  if (choice.sampleOneIn !== null) return "--sample";
+  if (choice.fragments) return "--fragments";
+  if (choice.ingress.length > 0) return "--ingress";
+  if (choice.egress.length > 0) return "--egress";
+  return choice.families.some((family) => family !== "inet") ? "--family" : null;
+}
+
 /** Whether every IP packet that passes the filter is chosen: one that was on the wire and at no chain has died before. */
 export function choosesAll(choice: Choice): boolean {
   const { first, sampleOneIn } = choice;

@@ -5,18 +5,19 @@
  * which mean nothing without the list that was in force.
  */
 import { setTimeout as sleep } from "node:timers/promises";
-import { assertNever, ok, type Result, refused } from "../core/base/result.ts";
+import { ok, type Result, refused } from "../core/base/result.ts";
 import { nanosBetween, type Time } from "../core/base/time.ts";
 import type { Explained } from "../core/diagnosis/diagnose.ts";
 import { Explainer } from "../core/diagnosis/explainer.ts";
-import type { Event, GapEvent, Sighting, UnparsedEvent } from "../core/events/event.ts";
+import type { Event, GapEvent, Sighting, StepEvent, UnparsedEvent } from "../core/events/event.ts";
 import { anywhereOnItsWay } from "../core/filters/anywhere.ts";
 import type { Filter } from "../core/filters/filter.ts";
-import { filterPredicate } from "../core/filters/predicate.ts";
+import { filterPredicate, matchesFilter } from "../core/filters/predicate.ts";
 import { printFilter } from "../core/filters/print.ts";
 import { impliedConntrack } from "../core/hooks/implied-functions.ts";
 import type { HostSnapshot } from "../core/hosts/host.ts";
 import { HostBook } from "../core/hosts/host-book.ts";
+import type { Journey } from "../core/journeys/journey.ts";
 import { isMarkedByOthersOnly } from "../core/journeys/marked-by.ts";
 import { ownTableName } from "../core/plans/own-table.ts";
 import type { ConntrackInUse } from "../core/plans/trace-plan.ts";
@@ -28,16 +29,19 @@ import { takeSnapshot } from "../linux/snapshot/take-snapshot.ts";
 import type { BesideSource, OnEvents } from "../sources/beside-source.ts";
 import { openKernelDrops } from "../sources/kernel-drops.ts";
 import { openWire } from "../sources/wire.ts";
-import { type DryRun, planDryRun } from "../tracing/plan-here.ts";
+import type { MechanismWish } from "../tracing/mechanism.ts";
+import { type DryRun, type PlanOptions, planDryRun } from "../tracing/plan-here.ts";
 import { checkDevices, checkHost, missingRights } from "../tracing/preflight.ts";
 import { giveUpRights, takeUpRights } from "../tracing/rights.ts";
 import { startTrace, type Trace, type TraceEnd } from "../tracing/trace.ts";
 import { type EventCounts, EventTally } from "./event-tally.ts";
 import type { OnExplained } from "./explain.ts";
-import { type Refusal, refusal } from "./refusal.ts";
+import { ofHost } from "./host-refusal.ts";
+import { type ChosenMarking, hiddenByRaw, isStepOfOwnRule, type Marking, markingOf } from "./marking.ts";
+import type { Refusal } from "./refusal.ts";
 import { RouteCheck } from "./route-check.ts";
 import { type RulesNow, readRules } from "./rules.ts";
-import { type Choice, choosesAll, NO_CHOICE, tablesWanted } from "./trace-tables.ts";
+import { type Choice, choosesAll, NO_CHOICE } from "./trace-tables.ts";
 
 export interface LiveOptions {
   /** Null: every packet. */
@@ -55,6 +59,8 @@ export interface LiveOptions {
   readonly conntrack?: boolean;
   /** NFLOG groups whose messages are shown with the packets. */
   readonly nflogGroups?: readonly number[];
+  /** How packets are marked; default `auto`: by looking. */
+  readonly mechanism?: MechanismWish;
   /** Whether to capture the packets at the interfaces too. */
   readonly wire?: boolean;
   /** Whether to ask the kernel what it drops, in whatever layer. Takes seconds to begin. */
@@ -68,8 +74,8 @@ export interface LiveOptions {
    * process that does nothing else afterwards. Default false.
    */
   readonly givesUpRights?: boolean;
-  /** The trace is armed: packets are marked from now on. */
-  readonly onArmed?: (trace: Trace) => void;
+  /** The trace is armed: packets are marked from now on, in this way. */
+  readonly onArmed?: (trace: Trace, marking: Marking) => void;
 }
 
 export interface LiveReport {
@@ -107,36 +113,29 @@ export async function traceLive(
   options: LiveOptions,
   onExplained: OnExplained,
 ): Promise<Result<LiveReport, Refusal>> {
-  const tables = tablesWanted(options.filter, options.choice ?? NO_CHOICE);
-  if (!tables.ok) return tables;
-  const host = checkHost(options.netns);
+  const marking = await markingOf(options);
+  if (!marking.ok) return marking;
+  const { rawRules } = marking.value;
+  const host = checkHost(options.netns, rawRules);
   if (!host.ok) return refused(ofHost(host.error));
   const { ingress, egress } = options.choice ?? NO_CHOICE;
   const devices = checkDevices(options.netns, [...ingress, ...egress]);
   if (!devices.ok) return refused(ofHost(devices.error));
   const before = await readAllRules(options.netns);
   if (!before.ok) return refused(ofHost(before.error));
-  const listener = new Listener(
-    new RuleBook(before.value.flatMap((now) => now.rulesets)),
-    choosesAll(options.choice ?? NO_CHOICE) ? filterPredicate(options.filter) : () => false,
-    onExplained,
-  );
-  const besides = await openBesides(options, (batch) => listener.take(batch));
+  const early = new EarlyEvents();
+  const besides = await openBesides(options, (batch) => early.take(batch));
   if (!besides.ok) return refused(ofHost(besides.error));
-  // Taken while the trace is armed: no packet is shown before it is there.
-  const taking = takeSnapshots(options.netns, before.value).then((taken) => {
-    listener.useHosts(taken.hosts);
-    return taken;
-  });
+  const taking = takeSnapshots(options.netns, before.value);
   const started = await startTrace({
-    tables: tables.value,
-    conntrackInUse: tables.value.follow ? whereConntrackIs(options.netns, before.value) : [],
+    ...tablesOf(marking.value, options.netns, before.value),
+    rawRules,
     netns: options.netns,
     deadlineSeconds: options.seconds + DEADLINE_SLACK_SECONDS,
     ratePerSecond: options.rate,
     conntrack: options.conntrack ?? false,
     nflogGroups: options.nflogGroups ?? [],
-    onEvents: (batch) => listener.take(batch),
+    onEvents: (batch) => early.take(batch),
   });
   if (!started.ok) {
     await endAll(besides.value);
@@ -144,26 +143,43 @@ export async function traceLive(
     return refused(ofHost(started.error));
   }
   const trace = started.value;
-  listener.ownTable = ownTableName(trace.plan.runId);
+  let listener: Listener | null = null;
+  let inForce: readonly RulesNow[] = before.value;
   let end: Awaited<ReturnType<Trace["stop"]>>;
   let endedBy: EndReason;
-  let isOver = false;
   try {
+    // Rules in raw are part of what the steps speak of.
+    const rulesNow = rawRules === null ? before : await readAllRules(options.netns);
+    if (rulesNow.ok) inForce = rulesNow.value;
+    const book = new RuleBook(rulesetsOf(inForce));
+    const choice = options.choice ?? NO_CHOICE;
+    listener = new Listener(
+      book,
+      choosesAll(choice) ? filterPredicate(options.filter) : () => false,
+      onExplained,
+    );
+    // Taken while the trace was armed: no packet is shown before it is there.
+    listener.useHosts((await taking).hosts);
+    if (rawRules === null) listener.ownTable = ownTableName(trace.plan.runId);
+    else listener.isOwnStep = (step) => isStepOfOwnRule(step, book, trace.plan.runId);
+    // The kernel log has the packets of everybody who traces.
+    if (trace.readsKernelLog) listener.filter = options.filter;
     listener.armedAt = now();
-    options.onArmed?.(trace);
+    early.handOver(listener.take);
+    const notes = [
+      ...marking.value.notes,
+      ...hiddenByRaw(rawRules, rulesetsOf(before.value)),
+      ...trace.notes,
+      ...(trace.readsKernelLog && marking.value.follows ? [NO_REPLIES_FROM_LOG] : []),
+    ];
+    options.onArmed?.(trace, { ...marking.value, notes });
     const waiting = wait(options, listener, trace.broken);
-    // The user's command has been started by now, with all that the user may do. The snapshot needs what there is, too.
-    if (options.givesUpRights === true) {
-      const giveUp = (): void => {
-        if (!isOver) giveUpRights(options.netns);
-      };
-      taking.then(giveUp, giveUp);
-    }
+    // The user's command has been started by now, with all that the user may do.
+    if (options.givesUpRights === true) giveUpRights(options.netns);
     endedBy = await waiting;
   } finally {
-    isOver = true;
     if (options.givesUpRights === true) takeUpRights();
-    listener.stoppedAt = now();
+    if (listener !== null) listener.stoppedAt = now();
     end = await trace.stop();
     await endAll(besides.value);
   }
@@ -180,12 +196,15 @@ export async function traceLive(
   await listener.finish();
   notes.push(...listener.routeCheck.disagreements);
   return ok({
-    rulesets: before.value.flatMap((now) => now.rulesets),
+    rulesets: rulesetsOf(inForce),
     events: listener.events.counts,
     unparsed: listener.events.unparsed,
     gaps: listener.events.gaps,
     journeys: listener.journeys,
-    hosts: { before: hostsBefore.hosts, after: withRules(hostsAfter.hosts, after.ok ? after.value : []) },
+    hosts: {
+      before: withRules(hostsBefore.hosts, inForce),
+      after: withRules(hostsAfter.hosts, after.ok ? after.value : []),
+    },
     end: end.ok ? end.value : null,
     notRestored: end.ok ? null : { ...ofHost(end.error), status: 1 },
     endedBy,
@@ -218,20 +237,39 @@ async function endAll(sources: readonly BesideSource[]): Promise<void> {
 
 /** What `traceLive` would change on this host; nothing is changed. */
 export async function planLive(
-  options: Pick<LiveOptions, "filter" | "netns" | "seconds" | "rate" | "choice">,
-): Promise<Result<DryRun, Refusal>> {
-  const tables = tablesWanted(options.filter, options.choice ?? NO_CHOICE);
-  if (!tables.ok) return tables;
-  const canRead = tables.value.follow && missingRights(options.netns).length === 0;
+  options: Pick<LiveOptions, "filter" | "netns" | "seconds" | "rate" | "mechanism" | "choice">,
+): Promise<Result<DryRun & Pick<Marking, "notes">, Refusal>> {
+  const marking = await markingOf(options);
+  if (!marking.ok) return marking;
+  const { rawRules, notes, follows } = marking.value;
+  const canRead = follows && missingRights(options.netns).length === 0;
   const rules = canRead ? await readAllRules(options.netns) : ok([]);
   const planned = planDryRun({
-    tables: tables.value,
-    conntrackInUse: canRead && rules.ok ? whereConntrackIs(options.netns, rules.value) : [],
+    ...tablesOf(marking.value, options.netns, rules.ok ? rules.value : []),
+    rawRules,
     netns: options.netns,
     deadlineSeconds: options.seconds + DEADLINE_SLACK_SECONDS,
     ratePerSecond: options.rate,
   });
-  return planned.ok ? planned : refused(ofHost(planned.error));
+  return planned.ok ? ok({ ...planned.value, notes }) : refused(ofHost(planned.error));
+}
+
+/** Keeps what comes before there is somebody to take it. */
+class EarlyEvents {
+  #kept: Event[] = [];
+  #taker: ((batch: readonly Event[]) => void) | null = null;
+
+  take(batch: readonly Event[]): void {
+    if (this.#taker === null) this.#kept.push(...batch);
+    else this.#taker(batch);
+  }
+
+  handOver(taker: (batch: readonly Event[]) => void): void {
+    this.#taker = taker;
+    const kept = this.#kept;
+    this.#kept = [];
+    if (kept.length > 0) taker(kept);
+  }
 }
 
 /** Takes events as they come and lets journeys go as they finish. */
@@ -242,6 +280,10 @@ class Listener {
   ownTable: string | null = null;
   armedAt: Time | null = null;
   stoppedAt: Time | null = null;
+  /** Steps of rules that this trace has added are no evidence about the host. */
+  isOwnStep: (step: StepEvent) => boolean = () => false;
+  /** Which packets are ours to show where that is all that tells; null: every one. */
+  filter: Filter | null = null;
   readonly #explainer: Explainer;
   readonly #onExplained: OnExplained;
   readonly routeCheck = new RouteCheck();
@@ -265,12 +307,13 @@ class Listener {
     this.#explainer.useHosts(new HostBook(hosts));
   }
 
-  take(batch: readonly Event[]): void {
+  readonly take = (batch: readonly Event[]): void => {
     for (const event of batch) {
+      if (event.kind === "step" && this.isOwnStep(event)) continue;
       this.events.count(event);
       this.#show(this.#explainer.add(event));
     }
-  }
+  };
 
   /** Captures begin before packets are marked, and end after. */
   #wasTraced(time: Time | null): boolean {
@@ -290,16 +333,26 @@ class Listener {
     await this.#showing;
   }
 
+  #isOurs(journey: Journey): boolean {
+    const { ownTable, filter } = this;
+    if (ownTable !== null && isMarkedByOthersOnly(journey, ownTable)) return false;
+    return filter === null || isMeant(filter, journey);
+  }
+
   #show(all: readonly Explained[]): void {
-    const { ownTable } = this;
-    const leaving =
-      ownTable === null ? all : all.filter(({ journey }) => !isMarkedByOthersOnly(journey, ownTable));
+    const leaving = all.filter(({ journey }) => this.#isOurs(journey));
     if (leaving.length === 0) return;
     this.journeys += leaving.length;
     this.#showing = this.#showing.then(async () => {
       for (const explained of await this.routeCheck.check(leaving)) await this.#onExplained(explained);
     });
   }
+}
+
+function isMeant(filter: Filter, { steps, first }: Journey): boolean {
+  return [first, ...steps.map(({ sighting }) => sighting)].some(
+    (sighting) => sighting !== null && matchesFilter(filter, sighting) !== false,
+  );
 }
 
 async function wait(options: LiveOptions, listener: Listener, broken: Promise<void>): Promise<EndReason> {
@@ -353,12 +406,32 @@ function now(): Time {
   return { clock: "arrival", epoch: "utc", seconds: Math.floor(ms / 1000), nanos: (ms % 1000) * 1e6 };
 }
 
+/** The kernel log has everybody's packets, and a reply that was translated is told by nothing in the filter. */
+const NO_REPLIES_FROM_LOG =
+  "of the replies, those that the filter's own words say are shown: the kernel log does not tell who marked a packet";
+
+/** What the plan of an nft table has to know; nothing for rules in raw. */
+function tablesOf(
+  { tables, follows }: ChosenMarking,
+  netns: readonly (string | null)[],
+  rules: readonly RulesNow[],
+): Pick<PlanOptions, "tables" | "conntrackInUse"> {
+  if (tables === null) return {};
+  return follows && rules.length > 0
+    ? { tables, conntrackInUse: whereConntrackIs(netns, rules) }
+    : { tables };
+}
+
 /** By the kernel's list of hooks; where it has none, by the rules, which are what switches conntrack on. */
 function whereConntrackIs(
   netns: readonly (string | null)[],
   rules: readonly RulesNow[],
 ): readonly ConntrackInUse[] {
   return netns.map((name, index) => conntrackInUse(name) ?? impliedConntrack(rules[index]?.rulesets ?? []));
+}
+
+function rulesetsOf(all: readonly RulesNow[]): readonly Ruleset[] {
+  return all.flatMap(({ rulesets }) => rulesets);
 }
 
 async function readAllRules(
@@ -414,25 +487,4 @@ function compareRules(
     );
   }
   return notes;
-}
-
-/** A host's refusal in the command's terms: what is wrong in the words is 2, what the host does not allow is 3. */
-export function ofHost(error: HostRefusal): Refusal {
-  switch (error.kind) {
-    case "missing-netns":
-    case "missing-device":
-      return refusal(2, error.message, error.hint);
-    case "not-linux":
-    case "not-permitted":
-    case "missing-program":
-    case "kernel-lacks":
-    case "nflog-group-taken":
-    case "program-failed":
-    case "program-timed-out":
-    case "too-much-output":
-    case "setting-refused":
-      return refusal(3, error.message, error.hint);
-    default:
-      return assertNever(error.kind);
-  }
 }

@@ -25,3 +25,6 @@ export type SnapshotFormat = (typeof SNAPSHOT_FORMATS)[number];
 
 export const HOOK_FAMILIES = ["ip", "ip6", "inet", "arp", "bridge", "netdev"] as const;
 export type HookFamily = (typeof HOOK_FAMILIES)[number];
+
+export const MECHANISMS = ["auto", "nft", "iptables"] as const;
+export type MechanismWord = (typeof MECHANISMS)[number];

@@ -10,6 +10,7 @@ import {
   HOOK_FAMILIES,
   HOOKS_FORMATS,
   LAB_BACKENDS,
+  MECHANISMS,
   SNAPSHOT_FORMATS,
   TRACE_FAMILIES,
   UNDO_FORMATS,
@@ -126,6 +127,14 @@ program
   .option("--rate <n>", "trace at most so many packets a second", wholeNumber, 1000)
   .option("--conntrack", "hear of connections too, so that translations are told exactly", false)
   .option("--nflog <group>", "show what NFLOG and log rules send to this group (repeatable)", nflogGroups, [])
+  .addOption(
+    new Option(
+      "--mechanism <how>",
+      "mark packets by an nft table, or by rules in iptables' raw table where there is no nft",
+    )
+      .choices(MECHANISMS)
+      .default("auto"),
+  )
   .option("--wire", "capture the packets at the interfaces too: fragments, MACs, checksums (tcpdump)", false)
   .option("--drops", "ask the kernel what it drops outside the rules, and why (bpftrace)", false)
   .addOption(formatOption())
@@ -146,7 +155,9 @@ program
 nfpath trace udp port 53 -- dig example.net     traces while the command runs and ends a moment after it
 
 What it changes on the host, and takes back however it ends:
-  - one nft table of its own for each family (inet nfpath_…, owned by the running nfpath), which marks the chosen packets
+  - one nft table of its own for each family (inet nfpath_…, owned by the running nfpath), which marks the chosen packets;
+    without nft, rules at the end of legacy iptables' raw table, with the comment nfpath:… (an empty raw table stays, if
+    there was none)
   - net.netfilter.nf_log.2 and .10, only where legacy iptables tables are in use`,
   )
   .action(async (words, flags) => {
@@ -295,7 +306,8 @@ try {
     say(
       `nfpath: a defect in nfpath: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}`,
     );
-    status = 1;
+    // At once: what was started ends with us, and undoes what was changed.
+    process.exit(1);
   }
 }
 process.exitCode = status;

@@ -6,7 +6,7 @@ import { printable } from "../core/base/text.ts";
 import type { Filter } from "../core/filters/filter.ts";
 import { describePlan } from "../core/plans/plan.ts";
 import { Output } from "./output.ts";
-import { sayRefusal } from "./say.ts";
+import { say, sayRefusal } from "./say.ts";
 import type { TraceFlags } from "./trace.ts";
 
 export async function dryRun(filter: Filter | null, choice: Choice, flags: TraceFlags): Promise<ExitStatus> {
@@ -15,13 +15,15 @@ export async function dryRun(filter: Filter | null, choice: Choice, flags: Trace
     netns: flags.netns.length === 0 ? [null] : flags.netns,
     seconds: flags.for,
     rate: flags.rate,
+    mechanism: flags.mechanism,
     choice,
   });
   if (!planned.ok) {
     sayRefusal(planned.error);
     return planned.error.status;
   }
-  const { plan, notKnown } = planned.value;
+  const { plan, notKnown, notes } = planned.value;
+  for (const note of notes) say(note);
   const isForPrograms = flags.format === "json" || flags.format === "jsonl";
   const lines = isForPrograms
     ? [JSON.stringify({ schema: "nfpath/plan@1", plan, notKnown })]

@@ -1,21 +1,18 @@
 /** `nfpath trace --print-script`: a shell script that does the trace on a host without Node. */
 import { type ExitStatus, type Refusal, refusal } from "../app/refusal.ts";
 import { scriptFor } from "../app/trace-script.ts";
+import { beyondTheFilter } from "../app/trace-tables.ts";
+import type { MechanismWord } from "./choices.ts";
 import { readFilter } from "./explain.ts";
 import { Output } from "./output.ts";
 import { sayRefusal } from "./say.ts";
+import { type ChoiceFlags, choiceOf } from "./trace-choice.ts";
 
-export interface ScriptFlags {
+export interface ScriptFlags extends ChoiceFlags {
   readonly netns: readonly string[];
   readonly for: number;
   readonly rate: number;
-  readonly family: readonly string[];
-  readonly ingress: readonly string[];
-  readonly egress: readonly string[];
-  readonly follow?: boolean;
-  readonly first?: number;
-  readonly sample?: number;
-  readonly fragments: boolean;
+  readonly mechanism: MechanismWord;
 }
 
 export async function printScriptCommand(
@@ -37,7 +34,7 @@ export async function printScriptCommand(
       ),
     );
   }
-  const choice = choiceBeyond(flags);
+  const choice = beyondTheFilter(choiceOf(flags));
   if (choice !== null)
     return fail(
       refusal(
@@ -46,22 +43,15 @@ export async function printScriptCommand(
         "leave it out, or trace with nfpath itself on that host",
       ),
     );
+  if (flags.mechanism !== "auto") {
+    const hint = `choose it where the script runs: NFPATH_MECHANISM=${flags.mechanism} sh SCRIPT`;
+    return fail(refusal(2, "--print-script takes no --mechanism", hint));
+  }
   const { for: seconds, rate } = flags;
   const script = scriptFor({ version, filter: filter.value, filterText, seconds, rate });
   if (!script.ok) return fail(script.error);
   await new Output(process.stdout).write(script.value);
   return 0;
-}
-
-/** The first choice that a script could not make with all of its mechanisms. */
-function choiceBeyond(flags: ScriptFlags): string | null {
-  if (flags.follow === true) return "--follow";
-  if (flags.first !== undefined) return "--first";
-  if (flags.sample !== undefined) return "--sample";
-  if (flags.fragments) return "--fragments";
-  if (flags.ingress.length > 0) return "--ingress";
-  if (flags.egress.length > 0) return "--egress";
-  return flags.family.some((family) => family !== "inet") ? "--family" : null;
 }
 
 function fail(error: Refusal): ExitStatus {

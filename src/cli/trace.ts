@@ -1,11 +1,8 @@
 /** `nfpath trace`: words to options, journeys to the chosen format as they finish. */
 import type { ExitStatus, Refusal } from "../app/refusal.ts";
 import { type LiveReport, traceLive } from "../app/trace.ts";
-import { type Choice, follows } from "../app/trace-tables.ts";
-import type { Filter } from "../core/filters/filter.ts";
-import type { TableFamily } from "../core/plans/trace-table.ts";
 import { runUserCommand } from "../linux/process.ts";
-import type { Format } from "./choices.ts";
+import type { Format, MechanismWord } from "./choices.ts";
 import { isChosen } from "./choose.ts";
 import { readFilter } from "./explain.ts";
 import { printerFor } from "./formats.ts";
@@ -13,22 +10,17 @@ import { stopSignal } from "./interrupt.ts";
 import { Output } from "./output.ts";
 import { say, sayRefusal } from "./say.ts";
 import { liveSummaryLines, liveSummaryObject, Tally } from "./summary.ts";
+import { type ChoiceFlags, choiceOf, whatElse } from "./trace-choice.ts";
 import { dryRun } from "./trace-dry-run.ts";
 
-export interface TraceFlags {
+export interface TraceFlags extends ChoiceFlags {
   readonly netns: readonly string[];
   readonly for: number;
   readonly packets?: number;
   readonly rate: number;
-  readonly family: readonly TableFamily[];
-  readonly ingress: readonly string[];
-  readonly egress: readonly string[];
-  readonly follow?: boolean;
-  readonly first?: number;
-  readonly sample?: number;
-  readonly fragments: boolean;
   readonly conntrack: boolean;
   readonly nflog: readonly number[];
+  readonly mechanism: MechanismWord;
   readonly wire: boolean;
   readonly drops: boolean;
   readonly format: Format;
@@ -61,16 +53,18 @@ export async function traceCommand(
       choice,
       conntrack: flags.conntrack,
       nflogGroups: flags.nflog,
+      mechanism: flags.mechanism,
       wire: flags.wire,
       drops: flags.drops,
       during:
         program === undefined ? null : async () => sayExit(program, await runUserCommand(program, args)),
       signal: stop.signal,
       givesUpRights: true,
-      onArmed: () =>
-        say(
-          `tracing for ${flags.for} s${program === undefined ? "" : " or as long as the command runs"}${whatElse(filter.value, choice)}; Ctrl-C ends it`,
-        ),
+      onArmed: (_trace, { how, notes, follows }) => {
+        for (const note of notes) say(note);
+        const whileRuns = program === undefined ? "" : " or as long as the command runs";
+        say(`tracing for ${flags.for} s${whileRuns} by ${how}${whatElse(choice, follows)}; Ctrl-C ends it`);
+      },
     },
     async (explained) => {
       const shows = isChosen(explained, { filter: null, only: null }) && withinLimit(tally, flags.packets);
@@ -83,31 +77,6 @@ export async function traceCommand(
   await printer.end(liveSummaryObject(tally, done.value));
   if (!output.isClosed) for (const line of liveSummaryLines(tally, done.value)) say(line);
   return statusOf(done.value, flags.strict);
-}
-
-export function choiceOf(flags: TraceFlags): Choice {
-  const { family, ingress, egress, fragments } = flags;
-  return {
-    families: family,
-    ingress,
-    egress,
-    follow: flags.follow ?? null,
-    first: flags.first ?? null,
-    sampleOneIn: flags.sample ?? null,
-    fragments,
-  };
-}
-
-/** What is traced that the filter's own words do not say, and what of it is not. */
-function whatElse(filter: Filter | null, choice: Choice): string {
-  const parts: string[] = [];
-  if (follows(filter, choice))
-    parts.push(choice.follow === null ? ", replies too (--no-follow leaves them out)" : ", replies too");
-  if (choice.first !== null)
-    parts.push(`, the first ${choice.first} packets of a connection's each direction`);
-  if (choice.sampleOneIn !== null) parts.push(`, of one in ${choice.sampleOneIn} connections`);
-  if (choice.fragments) parts.push(", fragments as they come");
-  return parts.join("");
 }
 
 function withinLimit(tally: Tally, most: number | undefined): boolean {

@@ -13,6 +13,7 @@ import { SystemCallError } from "../linux/libc.ts";
 import { inNetns, listNetns } from "../linux/netns.ts";
 import { runSuccessfully } from "../linux/process.ts";
 import { findProgram } from "../linux/programs.ts";
+import { chooseMechanism } from "../tracing/mechanism.ts";
 import { startTrace, type Trace, type TraceEnd } from "../tracing/trace.ts";
 import type { Backend } from "./requirements.ts";
 
@@ -52,6 +53,8 @@ const ADDRESS = "127.0.0.1";
 /** The discard service of RFC 863: nobody is disturbed. */
 const PORT = 9;
 const WORDS = `ip daddr ${ADDRESS} udp dport ${PORT}`;
+/** The same in iptables' words. */
+const MATCH = ["-d", ADDRESS, "-p", "17", "--dport", `${PORT}`];
 const MOST_WAIT_MS = 5_000;
 /** The steps of one packet come within microseconds of each other. */
 const AFTER_FIRST_MS = 50;
@@ -102,7 +105,15 @@ async function flyLegacy(netns: string, signal: AbortSignal): Promise<Flight> {
 async function fly(netns: string, backend: Backend, signal: AbortSignal): Promise<Flight> {
   if (signal.aborted) return { kind: "not-tried", why: "interrupted" };
   const reader = new Reader(backend);
+  const mechanism = chooseMechanism("auto");
+  const rawRules =
+    mechanism.ok && mechanism.value.kind === "iptables"
+      ? [{ program: mechanism.value.programs.ip, prerouting: [MATCH], output: [MATCH] }]
+      : null;
+  if (backend === "nft" && rawRules !== null)
+    return { kind: "not-tried", why: "packets are marked by iptables' rules here" };
   const trace = await startTrace({
+    rawRules,
     selectors: { prerouting: [WORDS], output: [WORDS] },
     netns: [netns],
     deadlineSeconds: 30,

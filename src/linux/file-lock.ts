@@ -12,12 +12,13 @@ const RETRY_MS = 5;
 /**
  * Runs `work` while no other process holds the lock, creating the file if need be; throws what `open` throws. `work` is told
  * whether the lock was had: after ten seconds without it, somebody was stopped while holding it, and going on is the caller's
- * decision. Blocks the thread.
+ * decision. It is also given the lock's file: a program that inherits it holds the lock until it ends, whatever becomes of us.
+ * Blocks the thread.
  */
-export function withFileLock<Value>(path: string, work: (isLocked: boolean) => Value): Value {
+export function withFileLock<Value>(path: string, work: (isLocked: boolean, fd: number) => Value): Value {
   const fd = openSync(path, "a", 0o600);
   try {
-    return work(waitForLock(fd));
+    return work(waitForLock(fd), fd);
   } finally {
     closeSync(fd);
   }

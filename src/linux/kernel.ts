@@ -37,6 +37,17 @@ export function readKernel(): Kernel {
   };
 }
 
+/** The first release with `flags owner`: tables that the kernel removes with the process that made them. */
+const OWNER_TABLES = [5, 12] as const;
+
+/** Whether nft tables of this release can vanish with their owner; null for a release that is no number. */
+export function hasOwnerTables(release: string): boolean | null {
+  const [, major, minor] = /^(\d+)\.(\d+)/.exec(release) ?? [];
+  if (major === undefined || minor === undefined) return null;
+  const [first, second] = OWNER_TABLES;
+  return Number(major) > first || (Number(major) === first && Number(minor) >= second);
+}
+
 /** ` 2 nf_log_ipv4 (nf_log_ipv4,nfnetlink_log)`: family, logger in use, loggers loaded. */
 export function parseLoggers(text: string): Record<number, readonly string[]> {
   const loggers: Record<number, readonly string[]> = {};

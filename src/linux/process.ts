@@ -5,7 +5,7 @@
  * Programs run with an English locale and in UTC, because their words are read by programs. They get a session of their
  * own: a Ctrl-C at the terminal goes to nfpath, which then ends what it started in the right order.
  */
-import { type ChildProcess, spawn } from "node:child_process";
+import { type ChildProcess, spawn, spawnSync } from "node:child_process";
 import type { Readable, Writable } from "node:stream";
 import { ok, type Result, refused } from "../core/base/result.ts";
 import type { Capability } from "./capabilities.ts";
@@ -82,6 +82,31 @@ export async function runSuccessfully(
   return refused(
     programFailed(program, args, status === null ? `signal ${signal}` : `status ${status}`, stderr),
   );
+}
+
+/**
+ * Runs a program to its end with the calling thread, in whose network namespace it is: for who undoes, and has no event loop.
+ * It inherits `heldFd`, a lock's file for one, until its end.
+ */
+export function runProcessHere(
+  program: string,
+  args: readonly string[],
+  { timeLimitMs, heldFd }: { readonly timeLimitMs: number; readonly heldFd: number | null },
+): Result<Finished, HostRefusal> {
+  const path = findProgram(program);
+  if (path === null) return refused(missingProgram(program));
+  const run = spawnSync(path, [...args], {
+    encoding: "utf8",
+    timeout: timeLimitMs,
+    killSignal: "SIGKILL",
+    stdio: heldFd === null ? ["ignore", "pipe", "pipe"] : ["ignore", "pipe", "pipe", heldFd],
+    env: { ...process.env, LC_ALL: "C", TZ: "UTC" },
+  });
+  if (run.error !== undefined) {
+    const isLate = "code" in run.error && run.error.code === "ETIMEDOUT";
+    return refused(isLate ? timedOut(program, timeLimitMs) : cannotStart(program, run.error));
+  }
+  return ok({ status: run.status, signal: run.signal, stdout: run.stdout, stderr: run.stderr });
 }
 
 export interface Exit {
@@ -189,7 +214,12 @@ export function missingProgram(program: string): HostRefusal {
   return hostRefusal("missing-program", `the program ${program} is not installed`, hint);
 }
 
-function programFailed(program: string, args: readonly string[], how: string, stderr: string): HostRefusal {
+export function programFailed(
+  program: string,
+  args: readonly string[],
+  how: string,
+  stderr: string,
+): HostRefusal {
   const said = firstLine(stderr);
   return hostRefusal(
     "program-failed",

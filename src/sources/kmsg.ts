@@ -17,18 +17,23 @@ const MOST_RECORDS = 8192;
 export class KmsgTail implements Tail {
   readonly name: string;
   readonly isOver = false;
-  readonly #fd: number;
+  readonly fd: number;
+  readonly #mostRecords: number;
   readonly #buffer = Buffer.alloc(RECORD_BYTES);
 
-  /** Begins with the oldest record there is. Throws what `open` throws: EPERM without CAP_SYSLOG. */
-  constructor(name: string) {
+  /**
+   * Begins with the oldest record there is; a call of `read` gives so many at most. Throws what `open` throws: EPERM without
+   * CAP_SYSLOG.
+   */
+  constructor(name: string, mostRecords: number = MOST_RECORDS) {
     this.name = name;
-    this.#fd = openSync(name, constants.O_RDONLY | constants.O_NONBLOCK);
+    this.#mostRecords = mostRecords;
+    this.fd = openSync(name, constants.O_RDONLY | constants.O_NONBLOCK);
   }
 
   read(): readonly Piece[] {
     let text = "";
-    for (let records = 0; records < MOST_RECORDS; records++) {
+    for (let records = 0; records < this.#mostRecords; records++) {
       const record = this.#readRecord();
       if (record === null) break;
       text += record;
@@ -37,13 +42,13 @@ export class KmsgTail implements Tail {
   }
 
   close(): void {
-    closeSync(this.#fd);
+    closeSync(this.fd);
   }
 
   /** Null when there is none yet. */
   #readRecord(): string | null {
     try {
-      const length = readSync(this.#fd, this.#buffer, 0, RECORD_BYTES, null);
+      const length = readSync(this.fd, this.#buffer, 0, RECORD_BYTES, null);
       return length === 0 ? null : this.#buffer.toString("utf8", 0, length);
     } catch (error) {
       if (isSystemError(error) && error.code === "EAGAIN") return null;

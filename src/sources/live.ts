@@ -7,6 +7,7 @@ import { existsSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { ok, type Result, refused } from "../core/base/result.ts";
 import type { Time } from "../core/base/time.ts";
+import { KernelLogDecoder } from "../core/events/decode/kernel-log.ts";
 import { type NetlinkContext, netlinkContext } from "../core/events/decode/netlink/context.ts";
 import { decodeLinkNames } from "../core/events/decode/netlink/link.ts";
 import { decodeNetfilterDatagram } from "../core/events/decode/netlink/message.ts";
@@ -88,10 +89,12 @@ class CollectorReader implements LiveSource {
   readonly #frames = new FrameReader();
   readonly #contexts: readonly NetlinkContext[];
   readonly #interfaceNames: readonly Map<number, string>[];
+  readonly #kernelLogs: readonly KernelLogDecoder[];
   readonly #settle: (outcome: Result<void, HostRefusal>) => void;
   readonly gone: Promise<void>;
   #endReport: RevertReport | null = null;
   #lostMessages = 0;
+  #logLines = 0;
   #lastFrame = performance.now();
   #said = "";
   #isOpen = false;
@@ -104,6 +107,9 @@ class CollectorReader implements LiveSource {
     this.#interfaceNames = config.namespaces.map(() => new Map());
     this.#contexts = config.namespaces.map(({ netns }, index) =>
       netlinkContext(netns, (number) => this.#interfaceNames[index]?.get(number) ?? null, IS_LITTLE_ENDIAN),
+    );
+    this.#kernelLogs = config.namespaces.map(
+      ({ netns }) => new KernelLogDecoder({ input: "/dev/kmsg", netns }),
     );
     let settle: (outcome: Result<void, HostRefusal>) => void = () => {};
     this.opened = new Promise((resolve) => {
@@ -144,6 +150,9 @@ class CollectorReader implements LiveSource {
       case FRAME.aside:
         decodeNetfilterDatagram(frame.payload, arrival(frame), this.#contextOf(frame), events);
         return;
+      case FRAME.kernelLog:
+        this.#decodeKernelLog(frame, events);
+        return;
       case FRAME.link:
         for (const { index, name } of decodeLinkNames(frame.payload, IS_LITTLE_ENDIAN)) {
           this.#interfaceNames[frame.netns]?.set(index, name);
@@ -173,6 +182,23 @@ class CollectorReader implements LiveSource {
     decodeNetfilterDatagram(frame.payload, arrival(frame), this.#contextOf(frame), events);
     const last = events.at(-1);
     if (last?.kind === "rules-changed" && isOwnChange(last)) events.pop();
+  }
+
+  /**
+   * Records are stamped with the time of their arrival, like all else that is heard live: one clock for what is joined. Each is
+   * whole, so nothing is held back for the next.
+   */
+  #decodeKernelLog(frame: Frame, events: Event[]): void {
+    const decoder = this.#kernelLogs[frame.netns];
+    if (decoder === undefined) throw new Error(`a frame of unknown namespace ${frame.netns}`);
+    const { bytes, start, end } = frame.payload;
+    const time = arrival(frame);
+    const lines = Buffer.from(bytes.subarray(start, end)).toString("utf8").split("\n");
+    const decoded = lines.flatMap((line) => (line === "" ? [] : decoder.read(line, ++this.#logLines)));
+    for (const event of [...decoded, ...decoder.flush()]) {
+      this.#lastFrame = performance.now();
+      events.push({ ...event, time });
+    }
   }
 
   #gapEvent(frame: Frame): GapEvent {

@@ -1,5 +1,6 @@
 /** Whether this host can be traced at all: the plain answers first, each with what to do. */
 import { ok, type Result, refused } from "../core/base/result.ts";
+import type { RawSelectors } from "../core/plans/raw-rules.ts";
 import { type Capability, missingCapabilities } from "../linux/capabilities.ts";
 import { interfaceNames } from "../linux/interfaces.ts";
 import { readKernel } from "../linux/kernel.ts";
@@ -8,8 +9,11 @@ import { missingProgram } from "../linux/process.ts";
 import { findProgram } from "../linux/programs.ts";
 import { type HostRefusal, hostRefusal } from "../linux/refusal.ts";
 
-/** The first thing that stands in the way of a trace in these namespaces. Changes nothing. */
-export function checkHost(namespaces: readonly (string | null)[]): Result<void, HostRefusal> {
+/** The first thing that stands in the way of a trace in these namespaces, by nft or by rules in raw. Changes nothing. */
+export function checkHost(
+  namespaces: readonly (string | null)[],
+  rawRules: readonly RawSelectors[] | null,
+): Result<void, HostRefusal> {
   if (process.platform === "linux") {
     const missing = missingRights(namespaces);
     if (missing.length > 0) {
@@ -22,7 +26,7 @@ export function checkHost(namespaces: readonly (string | null)[]): Result<void, 
       );
     }
   }
-  return checkPossible(namespaces);
+  return checkPossible(namespaces, rawRules);
 }
 
 /** Capabilities that a trace in these namespaces needs and this process does not have. */
@@ -31,7 +35,10 @@ export function missingRights(namespaces: readonly (string | null)[]): readonly 
 }
 
 /** The first thing, apart from rights, that stands in the way. */
-export function checkPossible(namespaces: readonly (string | null)[]): Result<void, HostRefusal> {
+export function checkPossible(
+  namespaces: readonly (string | null)[],
+  rawRules: readonly RawSelectors[] | null,
+): Result<void, HostRefusal> {
   if (process.platform !== "linux") {
     return refused(
       hostRefusal(
@@ -41,16 +48,26 @@ export function checkPossible(namespaces: readonly (string | null)[]): Result<vo
       ),
     );
   }
-  for (const program of leavesOwn(namespaces) ? ["nft", "nsenter"] : ["nft"]) {
+  const marking = rawRules === null ? ["nft"] : rawRules.map(({ program }) => program);
+  for (const program of leavesOwn(namespaces) ? [...marking, "nsenter"] : marking) {
     if (findProgram(program) === null) return refused(missingProgram(program));
   }
   const kernel = readKernel();
-  if (kernel.nfTables === false) {
+  if (rawRules === null && kernel.nfTables === false) {
     return refused(
       hostRefusal(
         "kernel-lacks",
         `the kernel ${kernel.release} is built without nf_tables`,
-        "use a kernel with CONFIG_NF_TABLES and CONFIG_NF_TABLES_INET",
+        "use a kernel with CONFIG_NF_TABLES and CONFIG_NF_TABLES_INET, or install iptables-legacy",
+      ),
+    );
+  }
+  if (rawRules !== null && kernel.xtTrace === false) {
+    return refused(
+      hostRefusal(
+        "kernel-lacks",
+        `the kernel ${kernel.release} is built without iptables' TRACE`,
+        "use a kernel with CONFIG_NETFILTER_XT_TARGET_TRACE, or nft",
       ),
     );
   }

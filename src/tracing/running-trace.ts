@@ -11,6 +11,7 @@ import { revertRun } from "../linux/undo/revert-run.ts";
 import type { LiveSource } from "../sources/live.ts";
 import type { Listener } from "./listener.ts";
 import type { NftSession } from "./nft-session.ts";
+import { type Counts, readRuleCounts } from "./rule-counts.ts";
 import type { Trace, TraceEnd, TraceRefusal } from "./trace.ts";
 
 /** A packet may wait in a queue between two hooks. */
@@ -23,8 +24,20 @@ export interface HeldTable {
   readonly counts: TableCounters;
 }
 
+export interface RunningParts {
+  readonly plan: Plan;
+  readonly journal: JournalFile;
+  readonly source: LiveSource;
+  /** Empty where rules in raw mark: those are the guardian's. */
+  readonly tables: readonly HeldTable[];
+  readonly listener: Listener;
+  readonly notes: readonly string[];
+}
+
 export class RunningTrace implements Trace {
   readonly plan: Plan;
+  readonly readsKernelLog: boolean;
+  readonly notes: readonly string[];
   readonly broken: Promise<void>;
   readonly #journal: JournalFile;
   readonly #source: LiveSource;
@@ -32,14 +45,10 @@ export class RunningTrace implements Trace {
   readonly #listener: Listener;
   #stopped: Promise<Result<TraceEnd, TraceRefusal>> | null = null;
 
-  constructor(
-    plan: Plan,
-    journal: JournalFile,
-    source: LiveSource,
-    tables: readonly HeldTable[],
-    listener: Listener,
-  ) {
+  constructor({ plan, journal, source, tables, listener, notes }: RunningParts) {
     this.plan = plan;
+    this.notes = notes;
+    this.readsKernelLog = notes.length > 0;
     this.#journal = journal;
     this.#source = source;
     this.#tables = tables;
@@ -48,19 +57,26 @@ export class RunningTrace implements Trace {
   }
 
   readonly stop = (): Promise<Result<TraceEnd, TraceRefusal>> => {
-    this.#stopped ??= this.#disarm();
+    this.#stopped ??= this.#disarm().catch(async (error: unknown) => {
+      // A defect: the guardian undoes what was left undone, tables included.
+      await this.#source.end();
+      throw error;
+    });
     return this.#stopped;
   };
 
   async #disarm(): Promise<Result<TraceEnd, TraceRefusal>> {
     const sessions = this.#tables.map(({ session }) => session);
     const lostTables = sessions.filter((session) => session.hasEnded()).map(tableLost);
-    const counts = await Promise.all(this.#tables.map(readCounts));
+    const rules = await readRuleCounts(this.plan);
+    const tables = await Promise.all(this.#tables.map(readCounts));
+    const counts = [...tables, ...rules.counts];
     await Promise.all(sessions.map((session) => session.end()));
-    await this.#untilQuiet();
+    // Rules in raw are deleted by the guardian, which waits itself.
+    if (sessions.length > 0) await this.#untilQuiet();
     const ended = await this.#source.end();
     const undone = ended.ok ? ended.value : revertRun(this.#journal);
-    this.#reportRateLimit(counts);
+    this.#reportLimits(counts, tables);
     this.#listener.rethrow();
     if (undone.failed.length > 0) return refused(notRestored(undone.failed));
     return ok({
@@ -70,7 +86,7 @@ export class RunningTrace implements Trace {
       restored: [...sessions.map(tableGone), ...undone.restored],
       leftAlone: undone.leftAlone,
       handedOn: undone.handedOn,
-      problems: [...lostTables, ...(ended.ok ? [] : [ended.error])],
+      problems: [...lostTables, ...rules.problems, ...(ended.ok ? [] : [ended.error])],
     });
   }
 
@@ -80,10 +96,10 @@ export class RunningTrace implements Trace {
     while (this.#source.quietFor() < QUIET_MS && performance.now() - start < MOST_DRAIN_MS) await sleep(20);
   }
 
-  #reportRateLimit(counts: readonly Counts[]): void {
+  #reportLimits(counts: readonly Counts[], tables: readonly TableCounts[]): void {
     const gaps = [
       ...counts.filter((count) => count.matched > count.marked).map(rateLimitGap),
-      ...counts.filter((count) => count.forgotten > 0).map(forgottenGap),
+      ...tables.filter((count) => count.forgotten > 0).map(forgottenGap),
     ];
     if (gaps.length > 0) this.#listener.take(gaps);
   }
@@ -97,16 +113,13 @@ function notRestored(failed: readonly string[]): TraceRefusal {
   );
 }
 
-interface Counts {
-  readonly netns: string | null;
-  readonly matched: number;
-  readonly marked: number;
+interface TableCounts extends Counts {
   /** Packets of connections for which there was no more room. */
   readonly forgotten: number;
 }
 
 /** The counters of our chains. A table that has gone (a namespace that was deleted) counts nothing. */
-async function readCounts({ session, counts }: HeldTable): Promise<Counts> {
+async function readCounts({ session, counts }: HeldTable): Promise<TableCounts> {
   let [matched, marked] = [0, 0];
   for (const chain of counts.marking) {
     const packets = await packetsCounted(session, chain);
@@ -123,7 +136,7 @@ async function packetsCounted(session: NftSession, chain: string): Promise<reado
   return [...listing.value.matchAll(/counter packets (\d+)/g)].map((match) => Number(match[1]));
 }
 
-function forgottenGap({ netns, forgotten }: Counts): GapEvent {
+function forgottenGap({ netns, forgotten }: TableCounts): GapEvent {
   return {
     kind: "gap",
     origin: { input: "nftrace", line: null, raw: "" },

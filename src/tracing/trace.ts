@@ -9,13 +9,14 @@ import { ok, type Result, refused } from "../core/base/result.ts";
 import type { Event } from "../core/events/event.ts";
 import type { Change, Plan } from "../core/plans/plan.ts";
 import type { HostRefusal } from "../linux/refusal.ts";
+import type { RuleAppend } from "../linux/rule-action.ts";
 import type { SettingAction } from "../linux/setting-action.ts";
 import type { JournalFile } from "../linux/undo/journal.ts";
 import { revertRun } from "../linux/undo/revert-run.ts";
 import { type LiveSource, openLiveSource } from "../sources/live.ts";
 import { Listener } from "./listener.ts";
 import { startNftSession } from "./nft-session.ts";
-import { type PlannedTrace, type PlanOptions, planHere } from "./plan-here.ts";
+import { type HostSituation, type PlannedTrace, type PlanOptions, planHere } from "./plan-here.ts";
 import { checkHost } from "./preflight.ts";
 import { writeDownHolders, writeDownPlan } from "./run-journal.ts";
 import { type HeldTable, RunningTrace } from "./running-trace.ts";
@@ -39,6 +40,10 @@ export type TraceRefusal = HostRefusal;
 export interface Trace {
   /** What was changed on the host, and how it is undone. */
   readonly plan: Plan;
+  /** Whether steps come from the kernel log, where those of other people's traces come too. */
+  readonly readsKernelLog: boolean;
+  /** How it is read where that is not as usual, for a person. */
+  readonly notes: readonly string[];
   /**
    * Disarms, waits for what is in flight, puts everything back. A second call gives the result of the first. Refused when
    * something could not be put back: the hint has the commands that finish it.
@@ -70,7 +75,7 @@ const COPY_BYTES = 256;
 
 /** Starts a trace; refused, with nothing changed, when the host does not allow it. */
 export async function startTrace(options: TraceOptions): Promise<Result<Trace, TraceRefusal>> {
-  const host = checkHost(options.netns);
+  const host = checkHost(options.netns, options.rawRules ?? null);
   if (!host.ok) return host;
   const written = writeDownPlan((runs) => planHere(options, runs));
   if (!written.ok) return written;
@@ -90,11 +95,15 @@ async function arm(
   journal: JournalFile,
 ): Promise<Result<Trace, TraceRefusal>> {
   const listener = new Listener(options.onEvents);
-  const namespaces = situations.map(({ netns, loggers }) => {
+  const namespaces = situations.map(({ netns, loggers, reader, hearsNft }) => {
     const changes = plan.changes.filter((change) => change.netns === netns);
+    const isLog = reader.kind === "kernel-log";
     return {
       netns,
-      nflog: loggers.length > 0,
+      nflog: loggers.length > 0 && !isLog,
+      kernelLog: isLog,
+      nftrace: hearsNft,
+      rules: changes.map(({ apply }) => apply).filter(isAppend),
       nflogGroups: options.nflogGroups ?? [],
       conntrack: options.conntrack ?? false,
       apply: settingActions(changes, (change) => change.apply),
@@ -105,8 +114,26 @@ async function arm(
   const config = { namespaces, copyBytes, receiveBuffer: RECEIVE_BUFFER, undoFile: journal.path };
   const source = await openLiveSource(config, listener.take);
   if (!source.ok) return source;
-  const tables = await holdTables(plan, journal, source.value);
-  return tables.ok ? ok(new RunningTrace(plan, journal, source.value, tables.value, listener)) : tables;
+  const tables = await holdTables(plan, journal, source.value).catch(async (error: unknown) => {
+    await source.value.end();
+    throw error;
+  });
+  if (!tables.ok) return tables;
+  const notes = situations.flatMap(readerNote);
+  return ok(new RunningTrace({ plan, journal, source: source.value, tables: tables.value, listener, notes }));
+}
+
+function readerNote({ netns, reader, hearsNft }: HostSituation): readonly string[] {
+  if (reader.kind === "netlink") return [];
+  const whose = netns === null ? "" : ` of namespace ${netns}`;
+  const order = hearsNft
+    ? "; nft's steps have no order in common with it, so a packet that meets both may be shown in parts"
+    : "";
+  return [`${reader.why}; legacy steps${whose} are read from the kernel log${order}`];
+}
+
+function isAppend(action: Change["apply"]): action is RuleAppend {
+  return action.kind === "append-rule";
 }
 
 function settingActions(
@@ -143,6 +170,7 @@ async function makeTables(
     tables.push({ session: session.value, counts: apply.counts });
     commands.push(apply.command);
   }
+  if (tables.length === 0) return ok(undefined);
   const written = writeDownHolders(
     journal,
     tables.map(({ session }) => session.pid),

@@ -1,5 +1,12 @@
 import { describe, expect, it } from "vitest";
-import { type Choice, choosesAll, follows, NO_CHOICE, tablesWanted } from "../../src/app/trace-tables.ts";
+import {
+  beyondTheFilter,
+  type Choice,
+  choosesAll,
+  follows,
+  NO_CHOICE,
+  tablesWanted,
+} from "../../src/app/trace-tables.ts";
 import { parseFilter } from "../../src/core/filters/parse.ts";
 
 function filterOf(text: string) {
@@ -70,5 +77,20 @@ describe("what a trace chooses", () => {
     ["host 192.0.2.1", { families: ["bridge", "ip"] }, true],
   ])("%j with %j follows replies: %s", (text, choice, expected) => {
     expect(follows(filterOf(text), { ...NO_CHOICE, ...choice })).toBe(expected);
+  });
+});
+
+describe("rules of iptables", () => {
+  it.each<[Partial<Choice>, string | null]>([
+    [{}, null],
+    [{ follow: false, families: ["inet"] }, null],
+    [{ follow: true }, "--follow"],
+    [{ first: 2 }, "--first"],
+    [{ sampleOneIn: 2 }, "--sample"],
+    [{ fragments: true }, "--fragments"],
+    [{ egress: ["eth0"] }, "--egress"],
+    [{ families: ["ip"] }, "--family"],
+  ])("with %j cannot make the choice %s", (choice, expected) => {
+    expect(beyondTheFilter({ ...NO_CHOICE, ...choice })).toBe(expected);
   });
 });

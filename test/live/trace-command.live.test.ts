@@ -91,16 +91,16 @@ describe.skipIf(lacks !== null)(`nfpath trace${lacks === null ? "" : ` (skipped:
     expect(journey?.steps.at(-1)).toMatchObject({ hook: "input", own: true });
   });
 
-  test("a packet that another address of the cable gets is lost in routing, and said to have vanished there", async () => {
+  test("a packet that another address of the cable gets is lost in routing, and said why", async () => {
     const mac = (await shell("ip -br link show veth0", NEAR)).trim().split(/\s+/)[2];
     await shell(`ip neigh replace 192.0.2.77 lladdr ${mac} dev veth1`, FAR);
     const code = `require("dgram").createSocket("udp4").send("hi",9,"192.0.2.77",function(){this.close()})`;
     const command = ["nsenter", `--net=/run/netns/${FAR}`, process.execPath, "-e", code];
     const { stdout } = await nfpath(["trace", "udp", "--netns", NEAR, "--format", "jsonl", "--", ...command]);
     const [journey] = journeysOf(stdout);
-    expect(journey?.outcome.verdict).toBe("vanished");
-    expect(journey?.findings[0]?.what).toContain("so routing lost it");
-    expect(journey?.findings[0]?.try).toContain("ip route get 192.0.2.77 from 192.0.2.2 iif veth0");
+    expect([journey?.outcome.verdict, journey?.outcome.cause]).toEqual(["dropped", "forwarding-off"]);
+    expect(journey?.findings[0]?.what).toContain("192.0.2.77 is no address of this host");
+    expect(journey?.findings[0]?.try).toContain("sysctl net.ipv4.conf.veth0.forwarding");
   });
 
   test("ends by itself, and after so many packets", async () => {

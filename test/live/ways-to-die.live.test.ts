@@ -1,18 +1,19 @@
 /**
- * Ways of dying × stages of a trace: after each, rules and settings are the same bytes as before, no process of ours lives and
- * no journal is left.
+ * Ways of dying × stages of a trace × ways of marking: after each, rules (as every tool lists them) and settings are the same
+ * bytes as before, no process of ours lives and no journal is left.
  */
-import { cpSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { writeFileSync } from "node:fs";
 import { describe, expect, it } from "vitest";
+import type { RawSelectors } from "../../src/core/plans/raw-rules.ts";
 import { findProgram } from "../../src/linux/programs.ts";
 import { startTrace, type TraceOptions } from "../../src/tracing/trace.ts";
-import { root } from "../support/cli.ts";
+import { BREAKS, brokenProgram, DEFECTS } from "../support/broken-program.ts";
 import {
   Doom,
   type DoomOptions,
   killIfThere,
+  MECHANISMS,
+  type Mechanism,
   NFT_RULES,
   type TraceRun,
   until,
@@ -26,8 +27,9 @@ const lacks =
   process.getuid?.() !== 0 ? "needs root" : missing.length > 0 ? `needs ${missing.join(", ")}` : null;
 
 /**
- * before: nothing is changed, the rules are being read. half-way: the loggers are set, the table is not there. ending: the
- * table is gone, the loggers are still set (the guardian is stopped, so that the moment lasts).
+ * before: nothing is changed, the rules are being read. half-way: the loggers are set, the table is not there, or the rules of
+ * one chain of two. ending: the table is gone, or the rules of one family, the loggers are still set (the guardian is stopped,
+ * or its iptables waits, so that the moment lasts).
  */
 const STAGES = ["before", "half-way", "tracing", "ending"] as const;
 type Stage = (typeof STAGES)[number];
@@ -44,16 +46,25 @@ async function bringTo(stage: Stage, doom: Doom, words: readonly string[] = []):
     case "half-way":
       await doom.reached("table");
       expect(await doom.state()).toMatch(/nfnetlink_log nfnetlink_log$/);
+      if (doom.mechanism === "iptables") {
+        expect(await doom.state()).toMatch(/-A PREROUTING .*nfpath:/);
+        expect(await doom.state()).not.toMatch(/-A OUTPUT .*nfpath:/);
+      }
       return run;
     case "tracing":
       await until(`tracing: ${run.said()}`, () => run.said().includes("tracing for"));
-      expect(await doom.state()).toContain("table inet nfpath_");
+      expect(await doom.state()).toMatch(
+        doom.mechanism === "nft" ? /table inet nfpath_/ : /(-A OUTPUT .*nfpath:[\s\S]*){6}/,
+      );
       return run;
     case "ending":
       await until("tracing", () => run.said().includes("tracing for"));
-      process.kill(doom.process("guardian"), "SIGSTOP");
+      if (doom.mechanism === "nft") process.kill(doom.process("guardian"), "SIGSTOP");
+      else doom.closeGate("undo");
       process.kill(run.pid, "SIGINT");
-      await until("the table is gone", async () => !(await doom.state()).includes("nfpath_"));
+      if (doom.mechanism === "nft")
+        await until("the table is gone", async () => !(await doom.state()).includes("nfpath_"));
+      else await doom.reached("undo");
       expect(await doom.state()).toMatch(/nfnetlink_log nfnetlink_log$/);
       return run;
   }
@@ -78,10 +89,17 @@ async function withDoom(work: (doom: Doom) => Promise<void>, options: DoomOption
   }
 }
 
+const withDoomOf =
+  (mechanism: Mechanism) =>
+  (work: (doom: Doom) => Promise<void>, options: DoomOptions = {}) =>
+    withDoom(work, { mechanism, ...options });
+
 const cases = <Way extends string>(ways: readonly Way[], stages: readonly Stage[]) =>
   ways.flatMap((way) => stages.map((stage) => [way, stage] as const));
 
-describe.skipIf(lacks !== null)(`a trace that ends${lacks === null ? "" : ` (skipped: ${lacks})`}`, () => {
+describe.skipIf(lacks !== null).each(MECHANISMS)("a trace by %s that ends", (mechanism) => {
+  const withDoom = withDoomOf(mechanism);
+
   it.concurrent.each(cases(["SIGINT", "SIGTERM", "SIGHUP"], STAGES))("by %s %s", (signal, stage) =>
     withDoom(async (doom) => {
       const run = await bringTo(stage, doom);
@@ -109,8 +127,9 @@ describe.skipIf(lacks !== null)(`a trace that ends${lacks === null ? "" : ` (ski
       const guardian = doom.process("guardian");
       process.kill(guardian, "SIGKILL");
       letGo(stage, doom, null);
-      // It notices, and does not go on marking packets for nobody.
-      expect([await run.ended, await doom.differences()]).toEqual([0, []]);
+      // It notices, and does not go on marking packets for nobody; or has not begun to, where the guardian appends the rules.
+      const hasBegun = mechanism === "nft" || stage !== "half-way";
+      expect([await run.ended, await doom.differences()]).toEqual([hasBegun ? 0 : 3, []]);
       expect(run.said()).toContain("the collector process ended before its time");
     }),
   );
@@ -135,7 +154,7 @@ describe.skipIf(lacks !== null)(`a trace that ends${lacks === null ? "" : ` (ski
       }),
   );
 
-  it.concurrent.each(["before", "tracing", "ending"] as const)("by a reader that goes away %s", (stage) =>
+  it.concurrent.each(STAGES)("by a reader that goes away %s", (stage) =>
     withDoom(async (doom) => {
       const run = await bringTo(stage, doom);
       const guardian = guardianAt(stage, doom);
@@ -157,12 +176,43 @@ describe.skipIf(lacks !== null)(`a trace that ends${lacks === null ? "" : ` (ski
       // A directory and a lock fit; or one journal besides, which can then not be rewritten.
       const mount = `mount -t tmpfs -o nr_inodes=${inodes} none /run/nfpath
         "$@"; status=$?; ls /run/nfpath >&2; exit $status; true`;
-      const run = doom.start(["trace", "udp", "--netns", doom.netns], mount);
+      const words = ["trace", "udp", "--netns", doom.netns, "--mechanism", mechanism];
+      const run = doom.start(words, mount);
       expect([await run.ended, await doom.differences()]).toEqual([3, []]);
       expect(run.said()).toMatch(/the undo cannot be written down \(.*ENOSPC\); make room in \/run/);
       expect(run.said()).toMatch(/\nlock\n$/);
     }),
   );
+
+  it.concurrent("while the disk has become full", () =>
+    withDoom(async (doom) => {
+      const mount = `mount -t tmpfs -o size=64k none /run/nfpath
+        "$@"; status=$?; ls /run/nfpath >&2; exit $status; true`;
+      const run = doom.start(["trace", "udp", "--netns", doom.netns, "--mechanism", mechanism], mount);
+      await until("tracing", () => run.said().includes("tracing for"));
+      const fill = `/proc/${run.pid}/root/run/nfpath/fill`;
+      expect(() => writeFileSync(fill, Buffer.alloc(1 << 20))).toThrow("ENOSPC");
+      // The shell that waits for nfpath is the one that the test has started.
+      await shell(`pkill -INT -P ${run.pid}`);
+      expect([await run.ended, await doom.differences()]).toEqual([0, []]);
+      expect(run.said()).toMatch(/\nfill\nlock\n$/);
+    }));
+
+  it.concurrent.each(["before", "half-way", "ending"] as const)("by a defect that throws %s", (stage) => {
+    const broken = brokenProgram(DEFECTS[stage](mechanism));
+    return withDoom(
+      async (doom) => {
+        const run = doom.trace("--for", "1s");
+        // In a process of ours it is a refusal, and told as one.
+        const isGuardians = mechanism === "iptables" && stage === "half-way";
+        expect([await run.ended, await doom.differences()]).toEqual([isGuardians ? 3 : 1, []]);
+        expect(run.said()).toContain(
+          isGuardians ? "the collector process ended before its time" : "a defect",
+        );
+      },
+      { program: broken.program },
+    ).finally(broken.remove);
+  });
 
   it.concurrent("because its words are wrong", () =>
     withDoom(async (doom) => {
@@ -170,9 +220,19 @@ describe.skipIf(lacks !== null)(`a trace that ends${lacks === null ? "" : ` (ski
       expect([await run.ended, await doom.differences()]).toEqual([2, []]);
     }));
 
-  it.concurrent("because nft refuses the filter half-way", () =>
+  it.concurrent("because the filter is refused half-way", () =>
     withDoom(async (doom) => {
-      const trace = await startTrace(options(doom, { selectors: { prerouting: ["nonsense"], output: [] } }));
+      const rules = {
+        program: "iptables-legacy",
+        prerouting: [["-p", "17"]],
+        output: [["-p", "nonsense"]],
+      } as const;
+      const trace = await startTrace(
+        options(doom, {
+          selectors: { prerouting: ["nonsense"], output: [] },
+          rawRules: mechanism === "nft" ? null : [rules],
+        }),
+      );
       expect(trace).toMatchObject({ ok: false, error: { kind: "program-failed" } });
       expect(await doom.differences()).toEqual([]);
     }));
@@ -227,9 +287,16 @@ describe.skipIf(lacks !== null)(`a trace that ends${lacks === null ? "" : ` (ski
     }));
 });
 
+const UDP_9: RawSelectors = {
+  program: "iptables-legacy",
+  prerouting: [["-p", "17", "--dport", "9"]],
+  output: [["-p", "17", "--dport", "9"]],
+};
+
 function options(doom: Doom, changed: Partial<TraceOptions>): TraceOptions {
   return {
     selectors: { prerouting: ["udp dport 9"], output: ["udp dport 9"] },
+    rawRules: doom.mechanism === "nft" ? null : [UDP_9],
     netns: [doom.netns],
     deadlineSeconds: 20,
     ratePerSecond: 100,
@@ -237,6 +304,38 @@ function options(doom: Doom, changed: Partial<TraceOptions>): TraceOptions {
     ...changed,
   };
 }
+
+describe.skipIf(lacks !== null)("rules in raw", () => {
+  it.concurrent("leave an empty raw table where there was none, and nothing else", () =>
+    withDoom(
+      async (doom) => {
+        const before = await doom.state();
+        expect(before).not.toContain("*raw");
+        const run = await bringTo("tracing", doom);
+        process.kill(run.pid, "SIGINT");
+        await run.ended;
+        const empty = "*raw\n:PREROUTING ACCEPT \n:OUTPUT ACCEPT \nCOMMIT\n";
+        const after = await doom.state();
+        expect(after.split(empty)).toHaveLength(3);
+        expect(after.replaceAll(empty, "").replace(/\n+/g, "\n")).toBe(before.replace(/\n+/g, "\n"));
+      },
+      { mechanism: "iptables", rules: NFT_RULES },
+    ));
+
+  it.concurrent("that somebody deletes are told of at the end, and nothing is missed in the undo", () =>
+    withDoom(
+      async (doom) => {
+        const run = await bringTo("tracing", doom);
+        await shell("iptables-legacy -t raw -D PREROUTING 2; iptables-legacy -t raw -D OUTPUT 1", doom.netns);
+        process.kill(run.pid, "SIGINT");
+        expect([await run.ended, await doom.differences()]).toEqual([0, []]);
+        expect(run.said()).toContain(
+          "2 rules of this trace were deleted from raw (iptables-legacy) before its end",
+        );
+      },
+      { mechanism: "iptables" },
+    ));
+});
 
 describe.skipIf(lacks !== null)("two runs", () => {
   it.concurrent("at once, where no legacy rule makes them share a reader, each show their own packets", () =>
@@ -330,34 +429,12 @@ describe.skipIf(lacks !== null)("two runs", () => {
 });
 
 describe.skipIf(lacks !== null)("the comparison", () => {
-  /** The built program with one function of it changed. */
-  function variant(file: string, from: string, to: string): string {
-    const directory = mkdtempSync(join(tmpdir(), "nfpath-variant-"));
-    cpSync(join(root, "dist"), join(directory, "dist"), { recursive: true });
-    symlinkSync(join(root, "node_modules"), join(directory, "node_modules"));
-    cpSync(join(root, "package.json"), join(directory, "package.json"));
-    const path = join(directory, "dist", file);
-    const source = readFileSync(path, "utf8");
-    if (!source.includes(from)) throw new Error(`${file} has no ${from}`);
-    writeFileSync(path, source.replace(from, to));
-    return directory;
-  }
-
   it.concurrent.each([
-    [
-      "settings",
-      "linux/undo/revert-setting.js",
-      "inside(() => writeSetting(action))",
-      "{ ok: true, value: 'already' }",
-    ],
-    [
-      "journals",
-      "linux/undo/durable-file.js",
-      "rmSync(path, { force: true });\n    syncDirectory",
-      "syncDirectory",
-    ],
-  ])("fails when %s are not put back", (_what, file, from, to) => {
-    const directory = variant(file, from, to);
+    ["settings", "nft", BREAKS.settings],
+    ["journals", "nft", BREAKS.journals],
+    ["rules", "iptables", BREAKS.rules],
+  ] as const)("fails when %s are not put back", (_what, mechanism, change) => {
+    const broken = brokenProgram(change);
     return withDoom(
       async (doom) => {
         const run = await bringTo("tracing", doom);
@@ -365,7 +442,7 @@ describe.skipIf(lacks !== null)("the comparison", () => {
         await run.ended;
         expect(await doom.differences()).toHaveLength(1);
       },
-      { program: join(directory, "dist") },
-    ).finally(() => rmSync(directory, { recursive: true }));
+      { program: broken.program, mechanism },
+    ).finally(broken.remove);
   });
 });

@@ -85,8 +85,8 @@ describe("the tests of a machine", () => {
 
   it.each([
     ["a live trace of legacy rules shows every step", true],
-    ["a trace that ends by SIGINT tracing", true],
-    ["a trace that ends by SIGTERM before", false],
+    ["a trace by nft that ends by SIGINT tracing", true],
+    ["a trace by nft that ends by SIGTERM before", false],
     ["the printed script by dash collects with nothing but nft", true],
     ["the printed script by busybox sh collects with nothing but nft", false],
   ])("%s: %s", (name, isChosen) => {

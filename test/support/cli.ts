@@ -18,12 +18,15 @@ export interface RunOptions {
   readonly cwd?: string;
   /** Closes standard output after the first chunk, as `head` does. */
   readonly closesEarly?: boolean;
+  /** Words that run it: `unshare -m …`. */
+  readonly under?: readonly string[];
 }
 
 export function nfpath(words: readonly string[], options: RunOptions = {}): Promise<Ran> {
   if (!existsSync(program)) throw new Error("the program is not built: npm run build");
   const { NO_COLOR: _no, FORCE_COLOR: _force, ...env } = process.env;
-  const child = spawn(process.execPath, [program, ...words], {
+  const [first = "", ...rest] = [...(options.under ?? []), process.execPath, program, ...words];
+  const child = spawn(first, rest, {
     cwd: options.cwd ?? root,
     env: { ...env, ...options.env },
   });

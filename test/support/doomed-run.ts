@@ -22,6 +22,7 @@ import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { findProgram } from "../../src/linux/programs.ts";
 import { type RunProcess, readJournal } from "../../src/linux/undo/journal.ts";
+import { undoLeftovers } from "../../src/tracing/leftovers.ts";
 import { root } from "./cli.ts";
 import { addNetns, shell, stateOf } from "./namespaces.ts";
 
@@ -37,8 +38,21 @@ fi
 exec ${real} "$@"
 `;
 
+/** The real iptables-legacy, which waits before it adds or deletes rules of the second chain: the first one's are there. */
+const GATED_IPTABLES = (real: string) => `#!/bin/sh
+case "$*" in *'-A OUTPUT'*) gate=table ;; *'-D OUTPUT'*) gate=undo ;; *) exec ${real} "$@" ;; esac
+if [ -e "$NFP_TEST_GATES/$gate" ]; then
+  : > "$NFP_TEST_GATES/$gate.reached"
+  while [ -e "$NFP_TEST_GATES/$gate" ]; do sleep 0.02; done
+fi
+exec ${real} "$@"
+`;
+
 /** Rules of both kinds, in both families: all that a trace changes is changed. */
 const LEGACY_RULES = "iptables-legacy -A INPUT -p udp -j ACCEPT; ip6tables-legacy -A INPUT -p udp -j ACCEPT";
+/** Where rules in raw mark, raw is there before: what becomes of one that is not has a test of its own. */
+const RAW_RULES =
+  "iptables-legacy -t raw -A PREROUTING -p tcp -j ACCEPT; ip6tables-legacy -t raw -A OUTPUT -p tcp -j ACCEPT";
 export const NFT_RULES =
   "nft 'add table ip shop; add chain ip shop in { type filter hook input priority -5; }; add rule ip shop in udp dport 9 drop'";
 
@@ -46,9 +60,15 @@ export interface DoomOptions {
   /** The folder of the built program; default this project's own. */
   readonly program?: string;
   readonly rules?: string;
+  /** How packets are marked; default nft. */
+  readonly mechanism?: Mechanism;
 }
 
-export type Gate = "rules" | "table";
+export const MECHANISMS = ["nft", "iptables"] as const;
+export type Mechanism = (typeof MECHANISMS)[number];
+
+/** `rules`: before the first change. `table`: in the middle of the marking's. `undo`: in the middle of deleting rules in raw. */
+export type Gate = "rules" | "table" | "undo";
 
 export interface TraceRun {
   readonly child: ChildProcess;
@@ -65,13 +85,15 @@ let count = 0;
 export class Doom {
   readonly netns: string;
   readonly journals: string;
+  readonly mechanism: Mechanism;
   readonly #mark: string;
   readonly #directory: string;
   readonly #program: string;
   #before = "";
   #fd = -1;
 
-  private constructor(program: string) {
+  private constructor(program: string, mechanism: Mechanism) {
+    this.mechanism = mechanism;
     count++;
     this.netns = `nfpK${process.pid}x${count}`;
     this.#mark = `${this.netns}-${Date.now()}`;
@@ -80,14 +102,19 @@ export class Doom {
     this.#program = program;
   }
 
-  static async prepare({ program, rules }: DoomOptions = {}): Promise<Doom> {
-    const doom = new Doom(join(program ?? join(root, "dist"), "cli/main.js"));
+  static async prepare({ program, rules, mechanism = "nft" }: DoomOptions = {}): Promise<Doom> {
+    const doom = new Doom(join(program ?? join(root, "dist"), "cli/main.js"), mechanism);
     mkdirSync("/run/nfpath", { recursive: true });
     for (const name of ["journals", "gates", "bin"]) mkdirSync(join(doom.#directory, name));
-    const gated = GATED_NFT(findProgram("nft") ?? "nft");
-    writeFileSync(join(doom.#directory, "bin/nft"), gated, { mode: 0o755 });
+    const gated = {
+      nft: GATED_NFT(findProgram("nft") ?? "nft"),
+      "iptables-legacy": GATED_IPTABLES(findProgram("iptables-legacy") ?? "iptables-legacy"),
+    };
+    for (const [name, script] of Object.entries(gated))
+      writeFileSync(join(doom.#directory, "bin", name), script, { mode: 0o755 });
     await addNetns(doom.netns);
-    await shell(rules ?? `${LEGACY_RULES}; ${NFT_RULES}`, doom.netns);
+    const raw = mechanism === "iptables" ? `; ${RAW_RULES}` : "";
+    await shell(rules ?? `${LEGACY_RULES}; ${NFT_RULES}${raw}`, doom.netns);
     doom.#fd = openSync(`/run/netns/${doom.netns}`, "r");
     doom.#before = await doom.state();
     return doom;
@@ -136,7 +163,8 @@ export class Doom {
   }
 
   trace(...words: readonly string[]): TraceRun {
-    return this.start(["trace", "udp", "--netns", this.netns, "--format", "json", "--for", "20s", ...words]);
+    const how = ["--mechanism", this.mechanism, "--format", "json", "--for", "20s"];
+    return this.start(["trace", "udp", "--netns", this.netns, ...how, ...words]);
   }
 
   /** What `nfpath undo` says. */
@@ -149,12 +177,23 @@ export class Doom {
     return { status: await run.ended, text: text + run.said() };
   }
 
+  /** The same by a function of the product's and in this process, which saves a start of Node. */
+  async undoHere(): Promise<{ readonly status: number; readonly text: string }> {
+    const { undone, leftRunning, unreadable } = await undoLeftovers([this.journals]);
+    const left = [
+      ...undone.flatMap(({ report }) => report.failed),
+      ...leftRunning.map(({ runId, state }) => `run ${runId} is ${state}`),
+      ...unreadable,
+    ];
+    return { status: left.length > 0 ? 1 : 0, text: left.join("; ") };
+  }
+
   closeGate(gate: Gate): void {
     writeFileSync(this.#gate(gate), "");
   }
 
   openGates(): void {
-    for (const gate of ["rules", "table"] as const) rmSync(this.#gate(gate), { force: true });
+    for (const gate of ["rules", "table", "undo"] as const) rmSync(this.#gate(gate), { force: true });
   }
 
   async reached(gate: Gate): Promise<void> {
@@ -193,7 +232,7 @@ export class Doom {
   /** What is not as it was, in words; empty when nothing is left of any run. */
   async differences(): Promise<readonly string[]> {
     const differences: string[] = [];
-    await until("its processes end", () => this.processes().length === 0).catch(() =>
+    await until("its processes end", () => this.processes().length === 0, 20).catch(() =>
       differences.push(`processes left:\n${this.processes().map(commandLine).join("\n")}`),
     );
     const journals = this.journalNames();
@@ -208,11 +247,15 @@ export class Doom {
   }
 }
 
-export async function until(what: string, isSo: () => boolean | Promise<boolean>): Promise<void> {
+export async function until(
+  what: string,
+  isSo: () => boolean | Promise<boolean>,
+  everyMs = 5,
+): Promise<void> {
   const deadline = Date.now() + 15_000;
   while (!(await isSo())) {
     if (Date.now() > deadline) throw new Error(`waited in vain: ${what}`);
-    await sleep(5);
+    await sleep(everyMs);
   }
 }
 

@@ -26,10 +26,14 @@ export async function addCable(near: string, far: string): Promise<void> {
     ip -n ${near} link set veth0 up; ip -n ${far} link set veth1 up`);
 }
 
-/** Rules of both kinds and the loggers, without packet counters and dates: the same text before and after. */
+/** Rules of both kinds, as each tool lists them, and the loggers, without packet counters and dates: the same text before and after. */
 export async function stateOf(netns: string): Promise<string> {
-  const nft = await shell("nft -a list ruleset", netns);
-  const legacy = await shell("iptables-legacy-save; ip6tables-legacy-save", netns);
+  const listings = await shell(
+    `nft -a list ruleset; echo ====
+     iptables-legacy-save; ip6tables-legacy-save; iptables-nft-save; ip6tables-nft-save`,
+    netns,
+  );
+  const [nft = "", legacy = ""] = listings.split("====\n");
   const loggers = inNetns(netns, () => [readLogger(2), readLogger(10)]);
   return [nft, legacy.replace(/^#.*$/gm, "").replace(/\[\d+:\d+\]/g, ""), loggers.join(" ")].join("\n----\n");
 }

@@ -3,7 +3,7 @@ import { word } from "../../core/diagnosis/commands.ts";
 import { commandOf, revertActions } from "../../core/plans/plan.ts";
 import type { Capability } from "../../linux/capabilities.ts";
 import type { AskedProgram } from "../../linux/host-facts.ts";
-import { versionNumber } from "../../linux/program-versions.ts";
+import { type InstalledProgram, versionNumber } from "../../linux/program-versions.ts";
 import { debianPackageOf } from "../../linux/programs.ts";
 import {
   type CheckResult,
@@ -17,6 +17,7 @@ import {
   warning,
 } from "./check.ts";
 import { installCommand, within } from "./commands.ts";
+import { unlessByRules } from "./raw-marking.ts";
 
 /** `capabilities`: as a container's options call them. */
 function asRoot(...capabilities: readonly string[]): Mend {
@@ -74,20 +75,36 @@ function program(
     title: name,
     judge: (situation) => {
       const found = situation.host.programs[name];
-      if (found !== null) return fine(`${versionNumber(found.said) ?? "of unknown version"} (${found.path})`);
-      const how = mend(
-        installCommand(debianPackageOf(name) ?? name),
-        "Debian's and Ubuntu's word; other distributions have the package too",
-      );
-      return (required(situation) ? failed : warning)("not installed", why, how);
+      if (found !== null) return installed(found);
+      return (required(situation) ? failed : warning)("not installed", why, toInstall(name));
     },
   };
+}
+
+function installed({ said, path }: InstalledProgram): CheckResult {
+  return fine(`${versionNumber(said) ?? "of unknown version"} (${path})`);
+}
+
+function toInstall(name: AskedProgram): Mend {
+  return mend(
+    installCommand(debianPackageOf(name) ?? name),
+    "Debian's and Ubuntu's word; other distributions have the package too",
+  );
 }
 
 const never = (): boolean => false;
 
 export const programs: readonly HostCheck[] = [
-  program("nft", "it makes the table that marks the packets", () => true),
+  {
+    id: "program-nft",
+    title: "nft",
+    judge: ({ host }) => {
+      const { nft } = host.programs;
+      return nft === null
+        ? unlessByRules(host, "not installed", "it makes the table that marks the packets", toInstall("nft"))
+        : installed(nft);
+    },
+  },
   program(
     "nsenter",
     "it runs nft and the listings inside another namespace",

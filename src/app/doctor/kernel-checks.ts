@@ -1,9 +1,8 @@
 /** What the kernel must have: its release, nf_tables, and what legacy iptables needs to speak. */
+import { hasOwnerTables } from "../../linux/kernel.ts";
 import { failed, fine, type HostCheck, mend, type NetnsCheck, unknown, warning } from "./check.ts";
+import { unlessByRules } from "./raw-marking.ts";
 import { legacyInUse } from "./rule-facts.ts";
-
-/** Tables with `flags owner`, which the kernel removes with the process that made them. */
-const OWNER_TABLES = [5, 12] as const;
 
 const BOOT_ANOTHER = "uname -r; grep -i -e NF_TABLES -e XT_TARGET_TRACE /boot/config-$(uname -r)";
 
@@ -12,13 +11,11 @@ export const kernelRelease: HostCheck = {
   title: "kernel",
   judge: ({ host }) => {
     const { release } = host.kernel;
-    const [, major, minor] = /^(\d+)\.(\d+)/.exec(release) ?? [];
-    if (major === undefined || minor === undefined) return unknown(`the release ${release} is no number`);
-    const isNew =
-      Number(major) > OWNER_TABLES[0] ||
-      (Number(major) === OWNER_TABLES[0] && Number(minor) >= OWNER_TABLES[1]);
+    const isNew = hasOwnerTables(release);
+    if (isNew === null) return unknown(`the release ${release} is no number`);
     if (isNew) return fine(`Linux ${release}: nft tables can vanish with their owner (5.12 and newer)`);
-    return failed(
+    return unlessByRules(
+      host,
       `Linux ${release} is older than 5.12`,
       "nft tables of this kernel stay when their maker is killed, so nfpath does not make any",
       mend("uname -r", "install and boot a kernel of 5.12 or newer"),
@@ -34,7 +31,8 @@ export const nfTables: HostCheck = {
       case true:
         return fine("the kernel has it; one nft rule marks packets for nft and for legacy iptables");
       case false:
-        return failed(
+        return unlessByRules(
+          host,
           "this kernel is built without nf_tables",
           "packets are marked by an nft rule",
           mend(BOOT_ANOTHER, "use a kernel with CONFIG_NF_TABLES and CONFIG_NF_TABLES_INET"),

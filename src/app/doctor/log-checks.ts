@@ -66,6 +66,9 @@ export const groupZero: NetnsCheck = {
     const { holder } = taken;
     const what = `taken by ${holderWords(taken)}`;
     const cause = "legacy iptables sends its steps to group 0, which has one reader at a time";
+    const { host } = situation;
+    const reachesLog =
+      (netns.isFirst || host.logsAllNetns === true) && !host.missingCapabilities.includes("CAP_SYSLOG");
     const how =
       holder === null
         ? mend(
@@ -76,6 +79,8 @@ export const groupZero: NetnsCheck = {
             holder.service === null ? `kill ${holder.pid}` : `systemctl stop ${holder.service}`,
             `it stops what ${holder.name} does; better give it another group, if it can take one`,
           );
+    if (legacyInUse(situation) && reachesLog)
+      return warning(what, `${cause}; instead, nfpath reads the kernel log`, how);
     return legacyInUse(situation)
       ? failed(what, cause, how)
       : warning(what, `${cause}; no legacy table is in use here, so nfpath does not ask for it`, how);

@@ -1,5 +1,6 @@
 /**
- * Which nft tables are dormant, as nf_tables tells it (NFTA_TABLE_FLAGS): their chains are listed and on no hook.
+ * The nft tables there are and which of them are dormant, as nf_tables tells it (NFTA_TABLE_FLAGS): a dormant one's chains are
+ * listed and on no hook.
  *
  * Asked of the kernel because nft 1.0.6 prints a table's flags in JSON as whatever text lies behind the right one.
  */
@@ -11,7 +12,7 @@ import {
   textAttribute,
   u32Attribute,
 } from "../events/decode/netlink/attributes.ts";
-import { familyOfNumber } from "../netfilter/family.ts";
+import { type Family, familyOfNumber } from "../netfilter/family.ts";
 import type { Slice } from "../packets/decode/bytes.ts";
 
 /** `(NFNL_SUBSYS_NFTABLES << 8) | NFT_MSG_NEWTABLE` */
@@ -26,10 +27,23 @@ const FAMILY_HEADER = 4;
 
 const attributes = emptyIndex();
 
-/** The dormant tables in one datagram, as `family name`. Messages of other kinds, and damaged ones, give nothing. */
+export interface ListedTable {
+  readonly family: Family;
+  readonly name: string;
+  readonly isDormant: boolean;
+}
+
+/** The dormant tables in one datagram, as `family name`. */
 export function decodeDormantTables(datagram: Slice, littleEndian: boolean): readonly string[] {
+  return decodeTables(datagram, littleEndian)
+    .filter(({ isDormant }) => isDormant)
+    .map(({ family, name }) => `${family} ${name}`);
+}
+
+/** The tables in one datagram. Messages of other kinds, and damaged ones, give nothing. */
+export function decodeTables(datagram: Slice, littleEndian: boolean): readonly ListedTable[] {
   const { bytes, end } = datagram;
-  const tables: string[] = [];
+  const tables: ListedTable[] = [];
   let at = datagram.start;
   while (at + MESSAGE_HEADER + FAMILY_HEADER <= end) {
     const length = hostU32(bytes, at, littleEndian);
@@ -43,8 +57,8 @@ export function decodeDormantTables(datagram: Slice, littleEndian: boolean): rea
       const family = familyOfNumber(bytes[at + MESSAGE_HEADER] as number);
       const name = textAttribute(attributes, NFTA_TABLE_NAME);
       const flags = u32Attribute(attributes, NFTA_TABLE_FLAGS) ?? 0;
-      if (family !== null && name !== null && (flags & NFT_TABLE_F_DORMANT) !== 0)
-        tables.push(`${family} ${name}`);
+      if (family !== null && name !== null)
+        tables.push({ family, name, isDormant: (flags & NFT_TABLE_F_DORMANT) !== 0 });
     }
     at += (length + 3) & ~3;
   }

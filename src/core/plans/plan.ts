@@ -4,6 +4,8 @@
  * Every kind of change that nfpath can make is a kind of `Action` in this file; there is no other way to change a host.
  */
 
+import { type RawRule, ruleArguments } from "./raw-rules.ts";
+import { shellWords } from "./script/shell-words.ts";
 import type { TableFamily } from "./trace-table.ts";
 
 export interface Plan {
@@ -44,7 +46,11 @@ export type Action =
       readonly name: string;
       readonly value: string;
       readonly expected: string;
-    };
+    }
+  /** Append a rule to a chain of legacy iptables' raw table, which comes into being if need be. */
+  | ({ readonly kind: "append-rule" } & RawRule)
+  /** Delete a rule by its exact words, as often as it is there; nothing to do where it or its table is not. */
+  | ({ readonly kind: "delete-rule" } & RawRule);
 
 export interface TableCounters {
   /** Chains whose first counter counts the packets meant, and whose second those marked. */
@@ -57,6 +63,8 @@ const KINDS: Readonly<Record<Action["kind"], true>> = {
   "hold-table": true,
   "release-table": true,
   "write-sysctl": true,
+  "append-rule": true,
+  "delete-rule": true,
 };
 
 /** Every kind of `Action`: docs/host-changes.md speaks of each. */
@@ -71,6 +79,10 @@ export function commandOf(action: Action): string {
       return `end the nft -i that holds table ${action.family} ${action.table}`;
     case "write-sysctl":
       return `sysctl -w ${action.name}=${action.value}`;
+    case "append-rule":
+      return shellWords([action.program, ...ruleArguments("-A", action)]);
+    case "delete-rule":
+      return shellWords([action.program, ...ruleArguments("-D", action)]);
   }
 }
 

@@ -12,6 +12,7 @@
 import { ok, type Result, refused } from "../base/result.ts";
 import { ownTableName } from "./own-table.ts";
 import type { Change, Plan } from "./plan.ts";
+import { type RawSelectors, ruleChanges } from "./raw-rules.ts";
 import {
   type Devices,
   type Follow,
@@ -24,6 +25,9 @@ import {
 export const ALL_PACKETS: Selectors = { prerouting: [""], output: [""] };
 
 export const LEGACY_LOGGER = "nfnetlink_log";
+
+/** The loggers that write to the kernel log: where NFLOG group 0 has another reader, steps are read from there. */
+export const KERNEL_LOGGERS = { 2: "nf_log_ipv4", 10: "nf_log_ipv6" } as const;
 
 export interface NetnsSituation {
   readonly netns: string | null;
@@ -43,6 +47,8 @@ export interface LoggerSetting {
   readonly nfproto: 2 | 10;
   /** `nf_log_ipv4`, `NONE` … as read. */
   readonly current: string;
+  /** Where they are to go for the time of the trace; default `LEGACY_LOGGER`. */
+  readonly wanted?: string;
 }
 
 export interface TracePlanOptions {
@@ -56,6 +62,8 @@ export interface TracePlanOptions {
   readonly deadline: number;
   /** Packets a second and namespace that are marked at most. */
   readonly ratePerSecond: number;
+  /** Mark with rules in raw and not with a table of our own; then `selectors` are not asked. */
+  readonly rawRules?: readonly RawSelectors[] | null;
 }
 
 /** Tables of other families, and choices by connection. */
@@ -97,25 +105,42 @@ export function planTrace(options: TracePlanOptions): Result<Plan, SelectorProbl
   const changes: Change[] = [];
   for (const situation of options.namespaces) {
     for (const logger of situation.loggers) {
-      if (logger.current !== LEGACY_LOGGER) changes.push(loggerChange(situation.netns, logger));
+      const change = loggerChange(situation.netns, logger);
+      if (change !== null) changes.push(change);
     }
   }
-  for (const situation of options.namespaces) {
-    for (const { wanted, follow } of tablesIn(situation, options))
-      changes.push(tableChange(situation.netns, options, wanted, follow));
-  }
+  for (const situation of options.namespaces) changes.push(...markingChanges(situation, options));
   return ok({ runId: options.runId, changes });
 }
 
-function loggerChange(netns: string | null, logger: LoggerSetting): Change {
-  const name = `net.netfilter.nf_log.${logger.nfproto}`;
-  const version = logger.nfproto === 2 ? "IPv4" : "IPv6";
+/**
+ * Null where nothing is to be set. A run that reads the kernel log says that it needs the setting even where it is so
+ * already: another run that comes later must not take it away.
+ */
+function loggerChange(netns: string | null, logger: LoggerSetting): Change | null {
+  const { nfproto, current, wanted = LEGACY_LOGGER } = logger;
+  const isKept = current === wanted;
+  if (isKept && wanted === LEGACY_LOGGER) return null;
+  const name = `net.netfilter.nf_log.${nfproto}`;
+  const version = nfproto === 2 ? "IPv4" : "IPv6";
+  const whereTo = wanted === LEGACY_LOGGER ? "nfpath" : "the kernel log, which nfpath reads,";
   return {
-    says: `send the TRACE events of legacy iptables (${version}) to nfpath instead of ${logger.current}`,
+    says: isKept
+      ? `leave the TRACE events of legacy iptables (${version}) to the kernel log, which nfpath reads`
+      : `send the TRACE events of legacy iptables (${version}) to ${whereTo} instead of ${current}`,
     netns,
-    apply: { kind: "write-sysctl", name, value: LEGACY_LOGGER, expected: logger.current },
-    revert: { kind: "write-sysctl", name, value: logger.current, expected: LEGACY_LOGGER },
+    apply: { kind: "write-sysctl", name, value: wanted, expected: current },
+    revert: { kind: "write-sysctl", name, value: current, expected: wanted },
   };
+}
+
+function markingChanges(situation: NetnsSituation, options: TracePlanOptions): readonly Change[] {
+  const { rawRules = null } = options;
+  const { netns } = situation;
+  if (rawRules !== null) return ruleChanges(netns, { ...options, rawRules });
+  return tablesIn(situation, options).map(({ wanted, follow }) =>
+    tableChange(netns, options, wanted, follow),
+  );
 }
 
 interface TableHere {

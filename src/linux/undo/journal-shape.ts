@@ -2,6 +2,8 @@
  * What a journal must look like before it is believed: an undo is carried out with all rights, so a file may name nothing but
  * what nfpath itself changes.
  */
+import { ruleTag } from "../../core/plans/own-tag.ts";
+import { RAW_CHAINS, RULE_PROGRAMS } from "../../core/plans/raw-rules.ts";
 import type { Journal } from "./journal.ts";
 
 type Fields = Readonly<Record<string, unknown>>;
@@ -43,19 +45,23 @@ function isPlan(value: unknown): boolean {
     isObject(value) &&
     typeof value.runId === "string" &&
     /^[0-9a-z]{1,16}$/.test(value.runId) &&
-    isListOf(value.changes, isChange)
+    isListOf(value.changes, (change) => isChange(change, String(value.runId)))
   );
 }
 
-function isChange(value: unknown): boolean {
+function isChange(value: unknown, runId: string): boolean {
   return (
-    isObject(value) && typeof value.says === "string" && isNetnsName(value.netns) && isRevert(value.revert)
+    isObject(value) &&
+    typeof value.says === "string" &&
+    isNetnsName(value.netns) &&
+    isRevert(value.revert, runId)
   );
 }
 
 /** The reverting actions of `core/plans`. */
-function isRevert(value: unknown): boolean {
+function isRevert(value: unknown, runId: string): boolean {
   if (!isObject(value)) return false;
+  if (value.kind === "delete-rule") return isOwnRule(value, runId);
   if (value.kind === "release-table")
     return typeof value.table === "string" && /^nfpath_[0-9a-z]+$/.test(value.table);
   return (
@@ -64,6 +70,26 @@ function isRevert(value: unknown): boolean {
     /^net\.netfilter\.nf_log\.\d+$/.test(value.name) &&
     isLogger(value.value) &&
     isLogger(value.expected)
+  );
+}
+
+/** Options of a rule's match and of what nfpath adds: none that names a file, a program or another table. */
+const RULE_OPTIONS = new Set(
+  (
+    "! -i -o -s -d -p -f -m -j --sport --dport --header --bytecode --comment " +
+    "--limit --limit-burst --datestop"
+  ).split(" "),
+);
+
+/** A rule in raw with the run's own tag: whatever else its words may say, only such a rule can be deleted by them. */
+function isOwnRule({ program, chain, words }: Fields, runId: string): boolean {
+  if (!RULE_PROGRAMS.some((known) => known === program)) return false;
+  if (!RAW_CHAINS.some((known) => known === chain) || !Array.isArray(words)) return false;
+  const tag = words.indexOf("--comment");
+  return (
+    tag > 0 &&
+    words[tag + 1] === ruleTag(runId) &&
+    words.every((word) => typeof word === "string" && (!/^[-!]/.test(word) || RULE_OPTIONS.has(word)))
   );
 }
 

@@ -168,6 +168,7 @@ export function stateOfRun({ boot, pidNamespace, processes }: Journal): RunState
 }
 
 export type SettingRevert = Extract<Action, { readonly kind: "write-sysctl" }>;
+export type RuleRevert = Extract<Action, { readonly kind: "delete-rule" }>;
 
 /** Whether putting its settings back means entering a namespace other than our own. */
 export function entersNetns(journal: Journal): boolean {
@@ -175,17 +176,19 @@ export function entersNetns(journal: Journal): boolean {
   return settingsOf(journal).some(({ inode }) => inode !== null && inode !== own);
 }
 
-/** The setting's value before the first of the runs that hold it now; null when no run does. */
+/** The setting's value before the first of the runs that have set it to `current`; null when none has. */
 export function rememberedValue(
   runs: readonly JournalFile[],
   netns: string | null,
   name: string,
+  current: string,
 ): string | null {
   const inode = netnsInode(netns);
   for (const { journal } of runs) {
     if (journal.boot !== bootId()) continue;
     const held = settingsOf(journal).find(
-      (setting) => setting.inode === inode && setting.revert.name === name,
+      ({ revert, ...setting }) =>
+        setting.inode === inode && revert.name === name && revert.expected === current,
     );
     if (held !== undefined) return held.revert.value;
   }
@@ -199,10 +202,27 @@ export function settingsOf(journal: Journal): readonly {
   readonly revert: SettingRevert;
 }[] {
   return journal.plan.changes
-    .flatMap(({ netns, revert }) => {
-      if (revert.kind !== "write-sysctl") return [];
-      const inode = journal.namespaces.find((known) => known.netns === netns)?.inode ?? null;
-      return [{ inode, netns, revert }];
-    })
+    .flatMap(({ netns, revert }) =>
+      revert.kind === "write-sysctl" ? [{ inode: inodeIn(journal, netns), netns, revert }] : [],
+    )
     .reverse();
+}
+
+/** Rules that a run takes out of raw, by namespace; last first. */
+export function rulesOf(journal: Journal): readonly {
+  readonly inode: string;
+  readonly netns: string | null;
+  readonly rules: readonly RuleRevert[];
+}[] {
+  return journal.namespaces.flatMap(({ netns, inode }) => {
+    const rules = journal.plan.changes
+      .filter((change) => change.netns === netns)
+      .flatMap(({ revert }) => (revert.kind === "delete-rule" ? [revert] : []))
+      .reverse();
+    return rules.length === 0 ? [] : [{ inode, netns, rules }];
+  });
+}
+
+function inodeIn(journal: Journal, netns: string | null): string | null {
+  return journal.namespaces.find((known) => known.netns === netns)?.inode ?? null;
 }

@@ -2,13 +2,14 @@
  * The one way in which a run is undone, whoever does it: its guardian at the end of every run, nfpath itself when the guardian
  * was killed, `nfpath undo` when both were.
  *
- * The run's tables go with the processes that hold them; its settings are written back, unless another living run holds them
- * too: the last one out puts them back, and each remembers what to. All of this happens under the directory's lock, so no run
- * can begin to rely on a setting at the moment in which another gives it up. Done twice, the second time does nothing.
+ * The run's tables go with the processes that hold them; its rules are deleted by their exact words; its settings are written
+ * back, unless another living run holds them too: the last one out puts them back, and each remembers what to. All of this
+ * happens under the directory's lock, so no run can begin to rely on a setting at the moment in which another gives it up, and
+ * a program that was appending a rule when the run was killed has ended. Done twice, the second time does nothing.
  */
 import { accessSync, constants } from "node:fs";
 import { dirname } from "node:path";
-import { commandOf } from "../../core/plans/plan.ts";
+import { type Action, commandOf } from "../../core/plans/plan.ts";
 import { sleepSync, withFileLock } from "../file-lock.ts";
 import { closeNetns, insideNetns, type NetnsHandle } from "../netns.ts";
 import { openNetnsByInode } from "../netns-identity.ts";
@@ -22,11 +23,13 @@ import {
   type RunProcess,
   readJournal,
   removeJournal,
+  rulesOf,
   type SettingRevert,
   settingsOf,
   stateOfRun,
 } from "./journal.ts";
 import { joinReports, NOTHING_REVERTED, type RevertReport } from "./revert-report.ts";
+import { revertRules } from "./revert-rules.ts";
 import { revertSetting } from "./revert-setting.ts";
 
 /** Namespaces that the caller has open, by inode: they are found also when they have no name any more. */
@@ -44,16 +47,19 @@ export function revertRun(remembered: JournalFile, open: OpenNamespaces = new Ma
   const journal = readJournal(path) ?? remembered.journal;
   if (stateOfRun(journal) === "rebooted") return tidyUp(path);
   const holders = endTableHolders(journal.processes);
-  return underLock(dirname(path), () => {
-    const report = joinReports([holders, revertSettings(path, journal, open)]);
+  return underLock(dirname(path), (lockFd) => {
+    // The marks first: nothing that is still marked may fall into the kernel log.
+    const rules = revertAllRules(journal, open, lockFd);
+    const report = joinReports([holders, rules, revertSettings(path, journal, open)]);
     // Under the lock: others must not see a holder that has let go.
     return report.failed.length > 0 ? report : joinReports([report, tidyUp(path)]);
   });
 }
 
 /** Without the lock, too: a host as it was is worth more than a quarrel with a process that was stopped while it had it. */
-function underLock<Value>(directory: string, work: () => Value): Value {
-  return isWritable(lockFileOf(directory)) ? withFileLock(lockFileOf(directory), work) : work();
+function underLock<Value>(directory: string, work: (lockFd: number | null) => Value): Value {
+  if (!isWritable(lockFileOf(directory))) return work(null);
+  return withFileLock(lockFileOf(directory), (_isLocked, fd) => work(fd));
 }
 
 function isWritable(path: string): boolean {
@@ -75,6 +81,23 @@ function tidyUp(path: string): RevertReport {
     const failed = [`${path} cannot be removed (${error.code}), all else is put back; by hand: rm ${path}`];
     return { ...NOTHING_REVERTED, failed };
   }
+}
+
+/**
+ * Deletes a run's rules and nothing else, so that no packet is marked any more: its guardian does this before it reads the
+ * last of what was said, and `revertRun` again.
+ */
+export function stopMarking({ path, journal }: JournalFile, open: OpenNamespaces): RevertReport {
+  if (rulesOf(journal).length === 0) return NOTHING_REVERTED;
+  return underLock(dirname(path), (lockFd) => revertAllRules(journal, open, lockFd));
+}
+
+function revertAllRules(journal: Journal, open: OpenNamespaces, lockFd: number | null): RevertReport {
+  return joinReports(
+    rulesOf(journal).map(({ inode, netns, rules }) =>
+      insideKnown(inode, netns, rules, open, (inside) => revertRules(netns, rules, lockFd, inside)),
+    ),
+  );
 }
 
 function revertSettings(path: string, journal: Journal, open: OpenNamespaces): RevertReport {
@@ -114,24 +137,35 @@ function revertIn(
   revert: SettingRevert,
   open: OpenNamespaces,
 ): RevertReport {
+  return insideKnown(inode, netns, [revert], open, (inside) => revertSetting(netns, revert, inside));
+}
+
+/** Gives `work` a way into the namespace. One that is gone took with it what was changed there. */
+function insideKnown(
+  inode: string,
+  netns: string | null,
+  reverts: readonly Action[],
+  open: OpenNamespaces,
+  work: (inside: <Value>(work: () => Value) => Value) => RevertReport,
+): RevertReport {
   const known = open.get(inode);
-  if (known !== undefined) return revertSetting(netns, revert, (work) => insideNetns(known, work));
+  if (known !== undefined) return work((action) => insideNetns(known, action));
   const found = openNetnsByInode(inode);
-  // A namespace that is gone took its settings with it.
   if (found === "gone") return NOTHING_REVERTED;
-  if (found === "not-shown") return notShown(netns, revert);
+  if (found === "not-shown") return notShown(netns, reverts);
   try {
-    return revertSetting(netns, revert, (work) => insideNetns(found, work));
+    return work((action) => insideNetns(found, action));
   } finally {
     closeNetns(found);
   }
 }
 
-function notShown(netns: string | null, revert: SettingRevert): RevertReport {
+function notShown(netns: string | null, reverts: readonly Action[]): RevertReport {
   const where = netns === null ? "the namespace of the run" : `namespace ${netns}`;
-  const failed = [
-    `${revert.name}: ${where} cannot be looked for without CAP_SYS_PTRACE; by hand, inside it: ${commandOf(revert)}`,
-  ];
+  const failed = reverts.map(
+    (revert) =>
+      `${where} cannot be looked for without CAP_SYS_PTRACE; by hand, inside it: ${commandOf(revert)}`,
+  );
   return { ...NOTHING_REVERTED, failed };
 }
 

@@ -2,8 +2,8 @@
  * The collector: a process of its own that reads the kernel's events and passes them on raw.
  *
  * It has no event loop. One `poll` watches the sockets of all namespaces and standard input, whose end means that nfpath is
- * done, or dead, SIGKILL included. Either way the same thing happens: what is queued is passed on, the settings are put
- * back, and the process ends. So it is also the guardian of what was changed.
+ * done, or dead, SIGKILL included. Either way the same thing happens: rules that mark packets are deleted, what is queued is
+ * passed on, the settings are put back, and the process ends. So it is also the guardian of what was changed.
  */
 import { readSync } from "node:fs";
 import { dirname } from "node:path";
@@ -13,12 +13,13 @@ import { insideNetns } from "../../linux/netns.ts";
 import { handleInode } from "../../linux/netns-identity.ts";
 import { forbidNewPrivileges, keepOnly, setAsideRights, takeUpRights } from "../../linux/privileges.ts";
 import { type HostRefusal, hostRefusal } from "../../linux/refusal.ts";
+import { appendRule } from "../../linux/rule-action.ts";
 import { type SettingAction, writeSetting } from "../../linux/setting-action.ts";
 import { isSystemError } from "../../linux/sysctl.ts";
 import { cannotWriteDown, lockFileOf, lockTaken } from "../../linux/undo/directory.ts";
 import { addProcesses, type JournalFile, readJournalFile } from "../../linux/undo/journal.ts";
 import { joinReports, NOTHING_REVERTED, type RevertReport } from "../../linux/undo/revert-report.ts";
-import { revertRun } from "../../linux/undo/revert-run.ts";
+import { type OpenNamespaces, revertRun, stopMarking } from "../../linux/undo/revert-run.ts";
 import { revertSetting } from "../../linux/undo/revert-setting.ts";
 import type { CollectorConfig } from "./config.ts";
 import { FrameWriter } from "./frame-writer.ts";
@@ -34,6 +35,9 @@ const SLOT_BYTES = 8192;
 const OUTPUT_BYTES = 1 << 20;
 /** How long conntrack's events may wait in their buffer. */
 const ASKED_EVERY_MS = 50;
+/** A packet may wait in a queue between two hooks when the marking ends. */
+const QUIET_MS = 100;
+const MOST_QUIET_MS = 1_000;
 
 /** Runs until standard input ends; the process's exit status. */
 export function runCollector(): number {
@@ -42,6 +46,7 @@ export function runCollector(): number {
   if (config === null) return 0;
   const collectors: NetnsCollector[] = [];
   let journal: JournalFile | null = null;
+  let marks = NOTHING_REVERTED;
   try {
     openAll(config, collectors, writer);
     becomeGuardian(config, collectors, (written) => {
@@ -53,6 +58,12 @@ export function runCollector(): number {
     writer.addJson(FRAME.ready, 0, {});
     writer.flush();
     collect(collectors, writer);
+    if (journal !== null && hasRules(config)) {
+      takeUpRights();
+      marks = stopMarking(journal, openNamespaces(collectors));
+      collectUntilQuiet(collectors, writer);
+    }
+    collectRest(collectors, writer);
     return 0;
   } catch (error) {
     if (!(error instanceof CollectorRefused)) throw error;
@@ -60,7 +71,7 @@ export function runCollector(): number {
     return 3;
   } finally {
     takeUpRights();
-    writer.addJson(FRAME.end, 0, revertAll(config, collectors, journal));
+    writer.addJson(FRAME.end, 0, joinReports([marks, revertAll(config, collectors, journal)]));
     writer.flush();
     for (const collector of collectors) collector.close();
   }
@@ -88,15 +99,17 @@ function becomeGuardian(
   const { undoFile } = config;
   if (undoFile === null) {
     applySettings(config, collectors);
+    if (hasRules(config)) throw new Error("rules need a journal");
     return;
   }
   const directory = dirname(undoFile);
-  withFileLock(lockFileOf(directory), (isLocked) => {
+  withFileLock(lockFileOf(directory), (isLocked, lockFd) => {
     if (!isLocked) throw new CollectorRefused(lockTaken(directory));
     const journal = writeDown(undoFile);
     if (journal === null) throw new CollectorRefused(undoneMeanwhile());
     remember(journal);
     applySettings(config, collectors);
+    appendRules(config, collectors, lockFd);
   });
 }
 
@@ -127,6 +140,19 @@ function applySettings(config: CollectorConfig, collectors: readonly NetnsCollec
   }
 }
 
+function appendRules(config: CollectorConfig, collectors: readonly NetnsCollector[], lockFd: number): void {
+  for (const [index, { rules = [] }] of config.namespaces.entries()) {
+    for (const rule of rules) {
+      const outcome = insideNetns(collectorAt(collectors, index).handle, () => appendRule(rule, lockFd));
+      if (!outcome.ok) throw new CollectorRefused(outcome.error);
+    }
+  }
+}
+
+function hasRules({ namespaces }: CollectorConfig): boolean {
+  return namespaces.some(({ rules = [] }) => rules.length > 0);
+}
+
 function changedMeanwhile(action: SettingAction, netns: string | null): HostRefusal {
   const where = netns === null ? "" : ` in namespace ${netns}`;
   return hostRefusal(
@@ -136,23 +162,45 @@ function changedMeanwhile(action: SettingAction, netns: string | null): HostRefu
   );
 }
 
+/** Until standard input ends, or nobody reads any more. */
 function collect(collectors: readonly NetnsCollector[], writer: FrameWriter): void {
   const fds = [STDIN, ...collectors.flatMap((collector) => collector.fds)];
   const patience = collectors.some(({ mustBeAsked }) => mustBeAsked) ? ASKED_EVERY_MS : -1;
   let hasMore = false;
   for (;;) {
     const ready = poll(fds, hasMore ? 0 : patience);
-    hasMore = false;
-    let at = 1;
-    for (const collector of collectors) {
-      const isReady = ready.slice(at, at + collector.fds.length).some((events) => events !== 0);
-      at += collector.fds.length;
-      // A full round may have left something: `poll` says so again.
-      if ((isReady || collector.mustBeAsked) && collector.drain()) hasMore = true;
-    }
+    hasMore = drainReady(collectors, ready.slice(1));
     writer.flush();
-    if (writer.hasNoReader || (ready[0] !== 0 && hasStdinEnded())) break;
+    if (writer.hasNoReader || (ready[0] !== 0 && hasStdinEnded())) return;
   }
+}
+
+/** True when there may be more. */
+function drainReady(collectors: readonly NetnsCollector[], ready: readonly number[]): boolean {
+  let hasMore = false;
+  let at = 0;
+  for (const collector of collectors) {
+    const isReady = ready.slice(at, at + collector.fds.length).some((events) => events !== 0);
+    at += collector.fds.length;
+    // A full round may have left something: `poll` says so again.
+    if ((isReady || collector.mustBeAsked) && collector.drain()) hasMore = true;
+  }
+  return hasMore;
+}
+
+/** Nothing is marked any more; what was marked is still under way. */
+function collectUntilQuiet(collectors: readonly NetnsCollector[], writer: FrameWriter): void {
+  const fds = collectors.flatMap((collector) => collector.fds);
+  const deadline = performance.now() + MOST_QUIET_MS;
+  while (!writer.hasNoReader && performance.now() < deadline) {
+    const ready = poll(fds, QUIET_MS);
+    if (ready.every((events) => events === 0)) return;
+    drainReady(collectors, ready);
+    writer.flush();
+  }
+}
+
+function collectRest(collectors: readonly NetnsCollector[], writer: FrameWriter): void {
   for (const collector of collectors) {
     while (!writer.hasNoReader && collector.drain()) writer.flush();
     collector.reportOverrun();
@@ -171,8 +219,7 @@ function revertAll(
   if (config.undoFile !== null) {
     // Null before it was written down here: then nothing was changed, and only the journal is to be removed.
     const remembered = journal ?? readJournalFile(config.undoFile);
-    const open = new Map(collectors.map(({ handle }) => [handleInode(handle), handle]));
-    return remembered === null ? NOTHING_REVERTED : revertRun(remembered, open);
+    return remembered === null ? NOTHING_REVERTED : revertRun(remembered, openNamespaces(collectors));
   }
   return joinReports(
     collectors.flatMap(({ handle }, index) => {
@@ -180,6 +227,10 @@ function revertAll(
       return revert.map((action) => revertSetting(netns, action, (work) => insideNetns(handle, work)));
     }),
   );
+}
+
+function openNamespaces(collectors: readonly NetnsCollector[]): OpenNamespaces {
+  return new Map(collectors.map(({ handle }) => [handleInode(handle), handle]));
 }
 
 function collectorAt(collectors: readonly NetnsCollector[], index: number): NetnsCollector {

@@ -1,4 +1,5 @@
 /** What nfpath tells the collector: one line of JSON on its standard input. */
+import type { RuleAppend } from "../../linux/rule-action.ts";
 import type { SettingAction } from "../../linux/setting-action.ts";
 
 export interface CollectorConfig {
@@ -20,6 +21,12 @@ export interface CollectedNetns {
   readonly nflogGroups?: readonly number[];
   /** Whether to hear of connections, where conntrack is there. */
   readonly conntrack?: boolean;
+  /** Whether legacy steps come from the kernel log and not from NFLOG group 0. One namespace at most. */
+  readonly kernelLog?: boolean;
+  /** Whether to hear of nftables' steps. Default true. */
+  readonly nftrace?: boolean;
+  /** Rules that mark packets, appended when all settings are made; the journal says how they are deleted. */
+  readonly rules?: readonly RuleAppend[];
   /** Carried out when everything is open. */
   readonly apply: readonly SettingAction[];
   /** Carried out at the end, however it comes. */

@@ -23,6 +23,8 @@ export const FRAME = {
   end: 6,
   /** A datagram of another netfilter socket, with what is told beside the trace: conntrack's events, NFLOG rules. */
   aside: 7,
+  /** Text: records of /dev/kmsg, each whole. */
+  kernelLog: 8,
 } as const;
 
 export interface GapReport {

@@ -8,9 +8,11 @@ import { ownsJournalDirectories } from "../../linux/undo/directory.ts";
 import type { CollectorConfig } from "./config.ts";
 
 export function rightsOfGuardian({ namespaces, undoFile }: CollectorConfig): readonly Capability[] {
-  const changed = namespaces.filter(({ revert }) => revert.length > 0);
+  const changed = namespaces.filter(({ revert, rules = [] }) => revert.length > 0 || rules.length > 0);
   const rights: Capability[] = [];
   if (changed.length > 0) rights.push("CAP_NET_ADMIN");
+  // iptables-legacy speaks through a raw socket.
+  if (changed.some(({ rules = [] }) => rules.length > 0)) rights.push("CAP_NET_RAW");
   if (changed.some(({ netns }) => netns !== null)) rights.push("CAP_SYS_ADMIN");
   if (undoFile === null) return rights;
   if (!ownsJournalDirectories()) rights.push("CAP_DAC_OVERRIDE");

@@ -24,9 +24,11 @@ import type { CollectedNetns, CollectorConfig } from "./config.ts";
 import { EventSocket } from "./event-socket.ts";
 import type { FrameWriter } from "./frame-writer.ts";
 import { FRAME } from "./frames.ts";
+import { type KernelLogReader, openKernelLog } from "./kernel-log.ts";
 
 const NFNLGRP_NFTRACE = 9;
 const TRACE_GROUP = 0;
+const KERNEL_LOG = "/dev/kmsg";
 /** A dump of interfaces comes in datagrams of up to 32 KiB. */
 const LINK_BUFFER = 65_536;
 /** Announcements of changed rules, and the generation that begins with them. */
@@ -52,6 +54,8 @@ export class NetnsCollector {
   readonly #trace: EventSocket;
   /** What is told beside the trace, each on a socket of its own: a flood of it costs no step. */
   readonly #asides: readonly EventSocket[];
+  /** Null where legacy steps come from NFLOG group 0. */
+  readonly #kernelLog: KernelLogReader | null;
   readonly #links: number;
   readonly #index: number;
   readonly #writer: FrameWriter;
@@ -76,7 +80,9 @@ export class NetnsCollector {
       asides.push(new EventSocket(flows, "flows", FRAME.aside, index, batches.aside, writer));
     this.#asides = asides;
     this.#links = links;
-    this.fds = [trace, links, ...(logs === null ? [] : [logs])];
+    this.#kernelLog = wanted.kernelLog === true ? kernelLogFor(wanted.netns) : null;
+    const kernelLog = this.#kernelLog === null ? [] : [this.#kernelLog.fd];
+    this.fds = [trace, links, ...(logs === null ? [] : [logs]), ...kernelLog];
     this.mustBeAsked = flows !== null;
     if (flows !== null) this.#listTranslated();
   }
@@ -87,6 +93,7 @@ export class NetnsCollector {
    */
   drain(): boolean {
     let hasMore = this.#drainTrace();
+    if (this.#drainKernelLog()) hasMore = true;
     for (const aside of this.#asides) {
       const received = aside.receive();
       if (received === 0) {
@@ -109,6 +116,7 @@ export class NetnsCollector {
   close(): void {
     for (const socket of [this.#trace, ...this.#asides]) socket.close();
     closeNetlink(this.#links);
+    this.#kernelLog?.close();
     closeSync(this.handle.fd);
   }
 
@@ -127,6 +135,16 @@ export class NetnsCollector {
       const time = this.#writer.now();
       this.#drainLinks();
       this.#trace.write(received, time);
+    }
+    return true;
+  }
+
+  #drainKernelLog(): boolean {
+    if (this.#kernelLog === null) return false;
+    for (let round = 0; round < ROUNDS; round++) {
+      const records = Buffer.from(this.#kernelLog.read());
+      if (records.length === 0) return false;
+      this.#writer.add(FRAME.kernelLog, this.#index, this.#writer.now(), records, 0, records.length);
     }
     return true;
   }
@@ -197,8 +215,20 @@ function openTrace(wanted: CollectedNetns, config: CollectorConfig): number {
   // The group first: while it is bound, answers of the kernel are looked for, and nothing of ours can come yet.
   if (wanted.nflog) bindGroup(fd, TRACE_GROUP, wanted.netns, config.copyBytes);
   joinGroup(fd, NFNLGRP_NFTABLES);
-  joinGroup(fd, NFNLGRP_NFTRACE);
+  if (wanted.nftrace !== false) joinGroup(fd, NFNLGRP_NFTRACE);
   return fd;
+}
+
+function kernelLogFor(netns: string | null): KernelLogReader {
+  const opened = openKernelLog(KERNEL_LOG);
+  if (!("errno" in opened)) return opened;
+  throw new CollectorRefused(
+    hostRefusal(
+      "not-permitted",
+      `the kernel log, which has the legacy steps${where(netns)}, cannot be read (${KERNEL_LOG}: ${opened.errno})`,
+      "run nfpath as root on the host itself, or with CAP_SYSLOG",
+    ),
+  );
 }
 
 function openLogs(wanted: CollectedNetns, config: CollectorConfig): number | null {

@@ -57,16 +57,23 @@ const FAULTS: readonly Fault[] = [
   [
     "an old kernel",
     "kernel-release",
-    "failed",
+    "warning",
     /uname -r/,
     { host: { kernel: { ...kernel, release: "5.10.0-9" } } },
   ],
   [
     "no nf_tables",
     "nf-tables",
-    "failed",
+    "warning",
     /grep -i -e NF_TABLES/,
     { host: { kernel: { ...kernel, nfTables: false } } },
+  ],
+  [
+    "neither nft nor legacy iptables",
+    "program-nft",
+    "failed",
+    /apt-get install nftables/,
+    { host: { programs: { ...programs, nft: null, "iptables-legacy": null } } },
   ],
   [
     "no CAP_NET_ADMIN",
@@ -85,7 +92,7 @@ const FAULTS: readonly Fault[] = [
   [
     "no nft",
     "program-nft",
-    "failed",
+    "warning",
     /apt-get install nftables/,
     { host: { programs: { ...programs, nft: null } } },
   ],
@@ -194,6 +201,16 @@ const FAULTS: readonly Fault[] = [
     "failed",
     /^systemctl stop ulogd2.service$/,
     { netns: { ...LEGACY_TABLES, nflogGroups: [{ group: 0, port: 812, holder: ulogd }] } },
+  ],
+  [
+    "group 0 taken where the kernel log can be read instead",
+    "nflog-group-0",
+    "warning",
+    /^systemctl stop ulogd2.service$/,
+    {
+      host: { logsAllNetns: true },
+      netns: { ...LEGACY_TABLES, nflogGroups: [{ group: 0, port: 812, holder: ulogd }] },
+    },
   ],
   [
     "group 0 taken, and not needed",

@@ -39,6 +39,17 @@ function planOf(runId: string, original = "a", netns: string | null = null): Pla
   };
 }
 
+const OWN_WORDS = ["-p", "17", "-m", "comment", "--comment", "nfpath:ab12"];
+
+function ruleOf(runId: string): Plan {
+  const rule = { program: "iptables-legacy", chain: "OUTPUT", words: [...OWN_WORDS, "-j", "TRACE"] } as const;
+  const apply = { kind: "append-rule", ...rule } as const;
+  return {
+    runId,
+    changes: [{ says: "mark", netns: null, apply, revert: { kind: "delete-rule", ...rule } }],
+  };
+}
+
 function change(path: string, with_: (journal: Journal) => object): void {
   const journal = readJournal(path);
   if (journal === null) throw new Error("no journal");
@@ -141,6 +152,26 @@ describe("a journal", () => {
     expect(listJournals([directory])).toEqual({ runs: [], unreadable: [path] });
   });
 
+  it.each<[string, object]>([
+    ["of another run", { words: ["-p", "17", "-m", "comment", "--comment", "nfpath:cd34", "-j", "TRACE"] }],
+    ["without a tag", { words: ["-p", "17", "-j", "TRACE"] }],
+    ["that starts a program", { words: [...OWN_WORDS, "--modprobe=/tmp/x"] }],
+    ["of another table", { words: [...OWN_WORDS, "-t", "filter"] }],
+    ["of another chain", { chain: "INPUT" }],
+    ["by another program", { program: "/tmp/iptables" }],
+  ])("may not delete a rule %s", (_what, spoilt) => {
+    const sound = writeJournal(directory, ruleOf("ab12"));
+    expect(readJournal(sound.path)?.plan).toEqual(ruleOf("ab12"));
+    change(sound.path, (journal) => ({
+      ...journal,
+      plan: {
+        ...journal.plan,
+        changes: journal.plan.changes.map((one) => ({ ...one, revert: { ...one.revert, ...spoilt } })),
+      },
+    }));
+    expect(readJournal(sound.path)).toBeNull();
+  });
+
   it("that is cut short is told of, and a directory that is not there has none", () => {
     writeFileSync(join(directory, "broken.json"), "{");
     expect(listJournals([directory]).unreadable).toEqual([join(directory, "broken.json")]);
@@ -150,9 +181,11 @@ describe("a journal", () => {
   it("remembers what a setting was before nfpath, for the runs that come later", () => {
     writeJournal(directory, planOf("ab12", "nf_log_ipv4"));
     const { runs } = listJournals([directory]);
-    expect(rememberedValue(runs, null, NAME)).toBe("nf_log_ipv4");
-    expect(rememberedValue(runs, null, "net.netfilter.nf_log.2")).toBeNull();
-    expect(rememberedValue(runs, "nfpTnone", NAME)).toBeNull();
+    expect(rememberedValue(runs, null, NAME, "b")).toBe("nf_log_ipv4");
+    // Somebody has set it since: that is the host's own now.
+    expect(rememberedValue(runs, null, NAME, "NONE")).toBeNull();
+    expect(rememberedValue(runs, null, "net.netfilter.nf_log.2", "b")).toBeNull();
+    expect(rememberedValue(runs, "nfpTnone", NAME, "b")).toBeNull();
   });
 });
 
