@@ -34,6 +34,8 @@ export interface ExplainOptions {
   /** Completes dates of logs that do not tell their year; null leaves them without. */
   readonly year: number | null;
   readonly explainer?: ExplainerOptions;
+  /** Told the rules before the first packet is explained, and again where more become known later. Refuses: it ends. */
+  readonly onRules?: (book: RuleBook) => Refusal | null;
 }
 
 export interface ExplainReport {
@@ -84,7 +86,11 @@ export async function explain(
     const read = await readFacts(input, hosts);
     if (!read.ok) return read;
   }
-  const run = new Run(new RuleBook(rulesets), rulesets, { hosts, ofHosts }, options, onExplained);
+  const book = new RuleBook(rulesets);
+  const run = new Run(book, rulesets, { hosts, ofHosts }, options, onExplained);
+  const isAllKnown = inputs.every((input) => readAhead.has(input));
+  const refusedRules = options.onRules?.(book) ?? null;
+  if (refusedRules !== null && isAllKnown) return refused(refusedRules);
   for (const input of inputs) {
     if (!onlyRules.has(input)) await run.read(input, !readAhead.has(input));
   }
@@ -157,7 +163,9 @@ class Run {
     this.#take(decoder.end());
     if (rules !== null) {
       this.#rulesets.push(...rules.end());
-      this.#explainer.useRules(new RuleBook(this.#rulesets));
+      const book = new RuleBook(this.#rulesets);
+      this.#explainer.useRules(book);
+      this.#options.onRules?.(book);
       this.#known.hosts.endInput();
       this.#explainer.useHosts(this.#known.hosts.book());
     }

@@ -113,6 +113,19 @@ export async function traceLive(
   options: LiveOptions,
   onExplained: OnExplained,
 ): Promise<Result<LiveReport, Refusal>> {
+  const routeCheck = new RouteCheck(options.netns);
+  try {
+    return await traceWith(options, onExplained, routeCheck);
+  } finally {
+    await routeCheck.end();
+  }
+}
+
+async function traceWith(
+  options: LiveOptions,
+  onExplained: OnExplained,
+  routeCheck: RouteCheck,
+): Promise<Result<LiveReport, Refusal>> {
   const marking = await markingOf(options);
   if (!marking.ok) return marking;
   const { rawRules } = marking.value;
@@ -157,6 +170,7 @@ export async function traceLive(
       book,
       choosesAll(choice) ? filterPredicate(options.filter) : () => false,
       onExplained,
+      routeCheck,
     );
     // Taken while the trace was armed: no packet is shown before it is there.
     listener.useHosts((await taking).hosts);
@@ -194,7 +208,7 @@ export async function traceLive(
   notes.push(...hostsBefore.notes);
   listener.useHosts([...hostsBefore.hosts, ...hostsAfter.hosts]);
   await listener.finish();
-  notes.push(...listener.routeCheck.disagreements);
+  notes.push(...routeCheck.disagreements);
   return ok({
     rulesets: rulesetsOf(inForce),
     events: listener.events.counts,
@@ -286,14 +300,21 @@ class Listener {
   filter: Filter | null = null;
   readonly #explainer: Explainer;
   readonly #onExplained: OnExplained;
-  readonly routeCheck = new RouteCheck();
+  readonly #routeCheck: RouteCheck;
   /** Journeys are shown one after the other, however slow the reader is. */
   #showing: Promise<void> = Promise.resolve();
 
-  constructor(book: RuleBook, matches: (sighting: Sighting) => boolean | null, onExplained: OnExplained) {
+  constructor(
+    book: RuleBook,
+    matches: (sighting: Sighting) => boolean | null,
+    onExplained: OnExplained,
+    routeCheck: RouteCheck,
+  ) {
+    this.#routeCheck = routeCheck;
     this.#explainer = new Explainer(book, {
       linker: { idleNanos: IDLE_NANOS, idleEvents: 1_000_000 },
       mostHeld: 50_000,
+      takes: matches,
       isWanted: (frame) => this.#wasTraced(frame.time) && matches(frame.sighting) === true,
     });
     this.#onExplained = onExplained;
@@ -344,7 +365,7 @@ class Listener {
     if (leaving.length === 0) return;
     this.journeys += leaving.length;
     this.#showing = this.#showing.then(async () => {
-      for (const explained of await this.routeCheck.check(leaving)) await this.#onExplained(explained);
+      for (const explained of await this.#routeCheck.check(leaving)) await this.#onExplained(explained);
     });
   }
 }

@@ -1,4 +1,4 @@
-/** Which journeys to show: `--only` and the filter. What is hidden is counted, so nothing disappears in silence. */
+/** Which journeys to show: `--only`, `--journey` and the filter. What is hidden is counted, so nothing disappears in silence. */
 import type { Explained } from "../core/diagnosis/diagnose.ts";
 import type { OutcomeVerdict } from "../core/diagnosis/outcome.ts";
 import type { Filter } from "../core/filters/filter.ts";
@@ -20,10 +20,13 @@ export interface Choice {
   readonly filter: Filter | null;
   /** Null: all. */
   readonly only: readonly OutcomeVerdict[] | null;
+  /** By id; null: all. */
+  readonly journeys?: ReadonlySet<string> | null;
 }
 
 /** A journey is chosen when its packet matches at any point of its way: before or after NAT. */
-export function isChosen(explained: Explained, { filter, only }: Choice): boolean {
+export function isChosen(explained: Explained, { filter, only, journeys }: Choice): boolean {
+  if (journeys != null && !journeys.has(explained.journey.id)) return false;
   if (only !== null && !only.includes(explained.outcome.verdict)) return false;
   return filter === null || matchesAnywhere(explained.journey, filter);
 }

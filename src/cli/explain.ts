@@ -7,18 +7,21 @@ import { ok, type Result, refused } from "../core/base/result.ts";
 import type { OutcomeVerdict } from "../core/diagnosis/outcome.ts";
 import type { Filter } from "../core/filters/filter.ts";
 import { parseFilter } from "../core/filters/parse.ts";
+import type { RuleBook } from "../core/rulesets/rule-book.ts";
 import type { Format } from "./choices.ts";
 import { type Choice, isChosen, OUTCOMES } from "./choose.ts";
-import { printerFor } from "./formats.ts";
 import { Output } from "./output.ts";
+import { presenterFor, type ViewFlags, viewFor } from "./present.ts";
 import { say, sayRefusal } from "./say.ts";
 import { summaryLines, summaryObject, Tally } from "./summary.ts";
+import { whyNotPresenter } from "./why-not.ts";
 
-export interface ExplainFlags {
+export interface ExplainFlags extends ViewFlags {
   readonly rules: readonly string[];
   readonly format: Format;
   readonly only?: string;
   readonly filter?: string;
+  readonly journey: readonly string[];
   readonly follow?: string;
   readonly year?: number;
   readonly strict: boolean;
@@ -28,12 +31,15 @@ export async function explainCommand(words: readonly string[], flags: ExplainFla
   const meant = understand(words, flags);
   if (!meant.ok) return fail(meant.error);
   const { choice } = meant.value;
+  const view = viewFor(flags, flags.format, false);
+  if (!view.ok) return fail(view.error);
   const inputs = openEvidence(meant.value.inputs.filter((name) => !flags.rules.includes(name)));
   if (!inputs.ok) return fail(inputs.error);
   const ruleInputs = openInputs(flags.rules);
   if (!ruleInputs.ok) return fail(ruleInputs.error);
   const output = new Output(process.stdout);
-  const printer = printerFor(flags.format, output);
+  const why = flags.whyNot === undefined ? null : whyNotPresenter(flags.whyNot, flags.format, output);
+  const printer = why ?? presenterFor(view.value, flags.format, output, false);
   const tally = new Tally();
   let hasBegun = false;
   for (const note of inputs.value.notes) say(`note: ${note}`);
@@ -43,6 +49,10 @@ export async function explainCommand(words: readonly string[], flags: ExplainFla
     captures: inputs.value.captures,
     factInputs: inputs.value.factInputs,
     year: flags.year ?? null,
+    onRules: (book: RuleBook) => {
+      why?.useRules(book);
+      return why?.problem() ?? null;
+    },
   };
   const done = await explain(options, async (explained) => {
     const shows = isChosen(explained, choice);
@@ -53,10 +63,16 @@ export async function explainCommand(words: readonly string[], flags: ExplainFla
     await printer.journey(explained);
   });
   if (!done.ok) return fail(done.error);
+  const problem = why?.problem() ?? null;
+  if (problem !== null) return fail(problem);
   if (!hasBegun) await printer.begin();
   await printer.end(summaryObject(tally, done.value));
   if (output.isClosed) return 0;
-  for (const line of summaryLines(tally, done.value)) say(line);
+  if (tally.shownTotal === 0 && flags.journey.length > 0)
+    say(
+      `no journey ${flags.journey.join(" or ")} is shown: there are ${done.value.journeys}, numbered from 1`,
+    );
+  for (const line of summaryLines(tally, done.value, printer.isSummary())) say(line);
   return flags.strict && (done.value.events.gap > 0 || done.value.events.unparsed > 0) ? 4 : 0;
 }
 
@@ -90,7 +106,12 @@ function understand(words: readonly string[], flags: ExplainFlags): Result<Meani
   }
   const filter = readFilter(flags.filter ?? filterWords.join(" "));
   if (!filter.ok) return filter;
-  return ok({ inputs, choice: { filter: filter.value, only: only.value } });
+  return ok({ inputs, choice: { filter: filter.value, only: only.value, journeys: chosen(flags.journey) } });
+}
+
+/** Null: all. */
+export function chosen(ids: readonly string[]): ReadonlySet<string> | null {
+  return ids.length === 0 ? null : new Set(ids);
 }
 
 export function readFilter(text: string): Result<Filter | null, Refusal> {

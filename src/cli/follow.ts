@@ -6,10 +6,10 @@ import { type ExitStatus, type Refusal, refusal } from "../app/refusal.ts";
 import { KmsgTail } from "../sources/kmsg.ts";
 import { openTail } from "../sources/tail.ts";
 import { isChosen } from "./choose.ts";
-import { type ExplainFlags, onlyOutcomes, readFilter } from "./explain.ts";
-import { printerFor } from "./formats.ts";
+import { chosen, type ExplainFlags, onlyOutcomes, readFilter } from "./explain.ts";
 import { stopSignal } from "./interrupt.ts";
 import { Output } from "./output.ts";
+import { presenterFor, viewFor } from "./present.ts";
 import { say, sayRefusal } from "./say.ts";
 import { summaryLines, summaryObject, Tally } from "./summary.ts";
 
@@ -19,6 +19,12 @@ export async function followCommand(
   words: readonly string[],
   flags: ExplainFlags,
 ): Promise<ExitStatus> {
+  if (flags.whyNot !== undefined) {
+    const hint = "explain the log with --why-not once it is written, without --follow";
+    return fail(refusal(2, "--why-not does not follow a log", hint));
+  }
+  const view = viewFor(flags, flags.format, true);
+  if (!view.ok) return fail(view.error);
   const filter = readFilter(flags.filter ?? words.filter((word) => !existsSync(word)).join(" "));
   if (!filter.ok) return fail(filter.error);
   const only = onlyOutcomes(flags.only);
@@ -39,21 +45,25 @@ export async function followCommand(
     keepOnly([]);
   }
   const output = new Output(process.stdout);
-  const printer = printerFor(flags.format, output);
+  const printer = presenterFor(view.value, flags.format, output, true);
   const tally = new Tally();
   const stop = stopSignal(output);
   await printer.begin();
   say(`following ${name}; Ctrl-C ends it`);
   const options = { tail: tail.value, rules: rules.value, year: flags.year ?? null, signal: stop.signal };
   const done = await follow(options, async (explained) => {
-    const shows = isChosen(explained, { filter: filter.value, only: only.value });
+    const shows = isChosen(explained, {
+      filter: filter.value,
+      only: only.value,
+      journeys: chosen(flags.journey),
+    });
     tally.count(explained, shows);
     if (shows) await printer.journey(explained);
   });
   stop.release();
   if (!done.ok) return fail(done.error);
   await printer.end(summaryObject(tally, done.value));
-  if (!output.isClosed) for (const line of summaryLines(tally, done.value)) say(line);
+  if (!output.isClosed) for (const line of summaryLines(tally, done.value, printer.isSummary())) say(line);
   return flags.strict && (done.value.events.gap > 0 || done.value.events.unparsed > 0) ? 4 : 0;
 }
 

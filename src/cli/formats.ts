@@ -2,7 +2,8 @@
 import type { Explained } from "../core/diagnosis/diagnose.ts";
 import { journeyContract } from "../core/views/contract.ts";
 import { markdownJourney } from "../core/views/markdown.ts";
-import { describeJourney } from "../core/views/tree.ts";
+import type { Line } from "../core/views/styled.ts";
+import { describeJourney, type TreeOptions } from "../core/views/tree.ts";
 import type { Format } from "./choices.ts";
 import type { Output } from "./output.ts";
 import { painter, wantsColour } from "./paint.ts";
@@ -30,11 +31,15 @@ export function printerFor(format: Format, output: Output): Printer {
 }
 
 function treePrinter(output: Output): Printer {
+  const text = treeWriter(output);
+  return plainPrinter((explained) => output.write(text((options) => describeJourney(explained, options))));
+}
+
+/** Lines of any view as the terminal behind `output` shows them. */
+export function treeWriter(output: Output): (describe: (options: TreeOptions) => readonly Line[]) => string {
   const paint = painter(wantsColour(output.stream, process.env));
   const options = { columns: columnsOf(output.stream), glyphs: glyphsFor(process.env) };
-  return plainPrinter((explained) =>
-    output.write(`${describeJourney(explained, options).map(paint).join("\n")}\n`),
-  );
+  return (describe) => `${describe(options).map(paint).join("\n")}\n`;
 }
 
 function plainPrinter(journey: Printer["journey"]): Printer {

@@ -5,6 +5,7 @@ import { Command, CommanderError, InvalidArgumentError, Option } from "commander
 import type { ExitStatus } from "../app/refusal.ts";
 import {
   CANARY_PLACES,
+  DIFF_FORMATS,
   DOCTOR_FORMATS,
   FORMATS,
   HOOK_FAMILIES,
@@ -53,6 +54,10 @@ function formatOption(): Option {
   return new Option("--format <format>", "how to print").choices(FORMATS).default("tree");
 }
 
+const FLOWS = "show connections: both ways side by side, with NAT, times and what was sent again";
+const SUMMARY = "show a summary that fits a screen (default above 50 journeys)";
+const NO_SUMMARY = "show each journey, however many";
+
 program
   .command("explain")
   .description("explain packets from logs, traces and rulesets, in any mix and order")
@@ -64,6 +69,14 @@ program
   .option("--rules <file>", "a file that is rules, whatever it looks like (repeatable)", collect, [])
   .option("--only <outcomes>", "show only these outcomes: dropped, rejected, vanished, …")
   .option("--filter <expression>", "show only packets that match, in pcap-filter's words")
+  .option("--journey <id>", "show only the journey with this number (repeatable)", collect, [])
+  .option(
+    "--why-not <rule>",
+    'say which condition of this rule failed: filter:FORWARD:4, "inet fw forward handle 7", or its words',
+  )
+  .option("--flows", FLOWS, false)
+  .option("--summary", SUMMARY)
+  .option("--no-summary", NO_SUMMARY)
   .option(
     "--follow <file>",
     "a log that is still written to, /dev/kmsg, or - : explain packets as they finish; other files are rules",
@@ -138,6 +151,9 @@ program
   .option("--wire", "capture the packets at the interfaces too: fragments, MACs, checksums (tcpdump)", false)
   .option("--drops", "ask the kernel what it drops outside the rules, and why (bpftrace)", false)
   .addOption(formatOption())
+  .option("--flows", FLOWS, false)
+  .option("--summary", SUMMARY)
+  .option("--no-summary", NO_SUMMARY)
   .option("--strict", "end with status 4 when the evidence has gaps", false)
   .option(
     "--dry-run",
@@ -168,6 +184,25 @@ What it changes on the host, and takes back however it ends:
     }
     const { traceCommand } = await import("./trace.ts");
     status = await traceCommand(words, userCommand, flags);
+  });
+
+program
+  .command("diff")
+  .description("where the ways of two packets part, or what ended otherwise in two recordings, on one screen")
+  .argument("<a>", "a recording, or one of its journeys: before.log, before.log#3")
+  .argument("<b>", "the other one")
+  .argument("[file...]", "inputs for both: rules, conntrack's listings")
+  .option(
+    "--rules <file>",
+    "a file that is rules, whatever it looks like, for both (repeatable)",
+    collect,
+    [],
+  )
+  .option("--year <year>", "the year of a log that does not tell it", wholeNumber)
+  .addOption(new Option("--format <format>", "how to print").choices(DIFF_FORMATS).default("tree"))
+  .action(async (a, b, shared, flags) => {
+    const { diffCommand } = await import("./diff.ts");
+    status = await diffCommand(a, b, shared, flags);
   });
 
 program

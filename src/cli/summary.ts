@@ -19,12 +19,15 @@ export class Tally {
   }
 }
 
-/** Lines for standard error. */
-export function summaryLines(tally: Tally, report: ExplainReport): readonly string[] {
+/**
+ * Lines for standard error.
+ *
+ * @param isSummed a summary has told how the journeys ended
+ */
+export function summaryLines(tally: Tally, report: ExplainReport, isSummed = false): readonly string[] {
   const { step, unparsed, log, gap } = report.events;
-  const lines = [
-    `${journeys(tally.shown)}; ${plural(step, "step")} read${log > 0 ? `, ${plural(log, "LOG line")}` : ""}`,
-  ];
+  const read = `${plural(step, "step")} read${log > 0 ? `, ${plural(log, "LOG line")}` : ""}`;
+  const lines = isSummed ? [] : [`${journeys(tally.shown)}; ${read}`];
   const hidden = total(tally.hidden);
   if (hidden > 0) lines.push(`not shown, by --only or the filter: ${journeys(tally.hidden)}`);
   if (gap > 0) lines.push(`${plural(gap, "gap")} in the evidence: see the findings named gap`);
@@ -50,9 +53,9 @@ function unparsedLines(count: number, first: readonly UnparsedEvent[]): readonly
 }
 
 /** Lines for standard error after a live trace. */
-export function liveSummaryLines(tally: Tally, report: LiveReport): readonly string[] {
+export function liveSummaryLines(tally: Tally, report: LiveReport, isSummed = false): readonly string[] {
   const { end, events } = report;
-  const lines = [`${journeys(tally.shown)}; ${plural(events.step, "step")} seen`];
+  const lines = isSummed ? [] : [`${journeys(tally.shown)}; ${plural(events.step, "step")} seen`];
   const hidden = total(tally.hidden);
   if (hidden > 0) lines.push(`not shown, more than --packets: ${journeys(tally.hidden)}`);
   if (tally.shownTotal === 0) {

@@ -5,15 +5,15 @@ import { runUserCommand } from "../linux/process.ts";
 import type { Format, MechanismWord } from "./choices.ts";
 import { isChosen } from "./choose.ts";
 import { readFilter } from "./explain.ts";
-import { printerFor } from "./formats.ts";
 import { stopSignal } from "./interrupt.ts";
 import { Output } from "./output.ts";
+import { presenterFor, type ViewFlags, viewFor } from "./present.ts";
 import { say, sayRefusal } from "./say.ts";
 import { liveSummaryLines, liveSummaryObject, Tally } from "./summary.ts";
 import { type ChoiceFlags, choiceOf, whatElse } from "./trace-choice.ts";
 import { dryRun } from "./trace-dry-run.ts";
 
-export interface TraceFlags extends ChoiceFlags {
+export interface TraceFlags extends ViewFlags, ChoiceFlags {
   readonly netns: readonly string[];
   readonly for: number;
   readonly packets?: number;
@@ -35,10 +35,12 @@ export async function traceCommand(
 ): Promise<ExitStatus> {
   const filter = readFilter(words.join(" "));
   if (!filter.ok) return fail(filter.error);
+  const view = viewFor(flags, flags.format, false);
+  if (!view.ok) return fail(view.error);
   const choice = choiceOf(flags);
   if (flags.dryRun) return dryRun(filter.value, choice, flags);
   const output = new Output(process.stdout);
-  const printer = printerFor(flags.format, output);
+  const printer = presenterFor(view.value, flags.format, output, true);
   const tally = new Tally();
   const stop = stopSignal(output);
   const [program, ...args] = command;
@@ -75,7 +77,8 @@ export async function traceCommand(
   stop.release();
   if (!done.ok) return fail(done.error);
   await printer.end(liveSummaryObject(tally, done.value));
-  if (!output.isClosed) for (const line of liveSummaryLines(tally, done.value)) say(line);
+  if (!output.isClosed)
+    for (const line of liveSummaryLines(tally, done.value, printer.isSummary())) say(line);
   return statusOf(done.value, flags.strict);
 }
 

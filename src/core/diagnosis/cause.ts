@@ -8,6 +8,7 @@ import type { Mapping } from "./flows.ts";
 import type { KnownChains } from "./known-chains.ts";
 import type { Outcome } from "./outcome.ts";
 import type { RoutingNote } from "./routing.ts";
+import type { Silence } from "./silences.ts";
 
 /** What a cause may look at besides the journey. */
 export interface Circumstances {
@@ -17,6 +18,12 @@ export interface Circumstances {
   readonly chains: KnownChains;
   /** NAT that other journeys showed for this packet's connection; null where none did. */
   readonly mapping: Mapping | null;
+  /** The request that this packet is the first answer to; null where it is none. */
+  readonly request: Journey | null;
+  /** What is known of the silence behind a request; null where it was answered or nobody can tell. */
+  readonly silence: Silence | null;
+  /** Whether the trace took an answer to this packet; null where nobody can tell. */
+  readonly takesAnswer: boolean | null;
   /** Frames at the interfaces and the kernel's own word of its death; empty where nobody asked for them. */
   readonly besides: Besides;
   /** The packet's host, as it was when the trace began; null where nobody took a snapshot. */

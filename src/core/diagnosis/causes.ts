@@ -1,5 +1,6 @@
 /** Every cause, each in a file of its own in `causes/`. */
 import type { Diagnose } from "./cause.ts";
+import { asymmetricReply } from "./causes/asymmetric-reply.ts";
 import { badChecksum } from "./causes/bad-checksum.ts";
 import { defragmented } from "./causes/defragmented.ts";
 import { gap, notEnoughEvidence, rulesMissing } from "./causes/evidence.ts";
@@ -9,6 +10,7 @@ import { linkDown } from "./causes/link-down.ts";
 import { martian } from "./causes/martian.ts";
 import { dnat, natFromConntrack, snat } from "./causes/nat.ts";
 import { noNeighbour } from "./causes/no-neighbour.ts";
+import { noReply } from "./causes/no-reply.ts";
 import { noRoute } from "./causes/no-route.ts";
 import { policyDrop } from "./causes/policy-drop.ts";
 import { reversePath } from "./causes/reverse-path.ts";
@@ -28,6 +30,8 @@ export const CAUSES: readonly Diagnose[] = [
   policyDrop,
   ruleReject,
   notEnoughEvidence,
+  noReply,
+  asymmetricReply,
   defragmented,
   dnat,
   snat,

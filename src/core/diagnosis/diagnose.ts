@@ -1,5 +1,6 @@
 /** From a journey to what it means: its outcome and its findings, the gravest first. */
-
+import type { Time } from "../base/time.ts";
+import type { Sighting } from "../events/event.ts";
 import type { HostSnapshot } from "../hosts/host.ts";
 import { type HostBook, NO_HOSTS } from "../hosts/host-book.ts";
 import type { Besides } from "../journeys/besides.ts";
@@ -7,8 +8,9 @@ import type { Journey } from "../journeys/journey.ts";
 import type { RuleBook } from "../rulesets/rule-book.ts";
 import { CAUSES, DEATHS } from "./causes.ts";
 import { deathOf } from "./death.ts";
+import { answerExpected } from "./expected-answer.ts";
 import type { Finding, Severity } from "./finding.ts";
-import type { Answer, FlowMemory } from "./flows.ts";
+import type { Answer, FlowMemory, Mapping } from "./flows.ts";
 import { KnownChains } from "./known-chains.ts";
 import { isUnanswered, nextHopOf } from "./next-hop.ts";
 import { type Outcome, outcomeOf } from "./outcome.ts";
@@ -21,11 +23,18 @@ export interface Explained {
   readonly findings: readonly Finding[];
   /** The first packet that came back; null where none was seen or none is to be expected. */
   readonly answer: Answer | null;
+  /** The translation of its connection that conntrack or another packet showed; null where none did. */
+  readonly mapping: Mapping | null;
   /** What a capture and the kernel's drops told of it, where they were asked. */
   readonly besides: Besides;
   /** What the routes of a snapshot say about it; empty where there is none. */
   readonly routing: readonly RoutingNote[];
+  /** The packet's host, as it was when the trace began; null where nobody took a snapshot. */
+  readonly host: HostSnapshot | null;
 }
+
+/** Whether the trace takes a packet; null where its headers do not tell. */
+export type Takes = (sighting: Sighting) => boolean | null;
 
 /** Three requests, a second apart, as the kernel is set by default, and a moment. */
 const NEIGHBOUR_PATIENCE_NANOS = 3.5e9;
@@ -44,12 +53,19 @@ export class Diagnosis {
   #hosts: HostBook;
   /** For each journey that was learned and not yet explained, its answer as far as one came. */
   readonly #answers = new Map<string, Answer | null>();
+  /** The requests that journeys not yet explained are the first answers to. */
+  readonly #requests = new Map<string, Journey>();
+  readonly #takes: Takes;
 
-  /** @param flows what is known of connections; it learns from every journey, and may learn from conntrack meanwhile */
-  constructor(book: RuleBook, flows: FlowMemory, hosts: HostBook = NO_HOSTS) {
+  /**
+   * @param flows what is known of connections; it learns from every journey, and may learn from conntrack meanwhile
+   * @param takes which packets the trace took
+   */
+  constructor(book: RuleBook, flows: FlowMemory, hosts: HostBook = NO_HOSTS, takes: Takes = () => null) {
     this.#chains = new KnownChains(book);
     this.#flows = flows;
     this.#hosts = hosts;
+    this.#takes = takes;
   }
 
   /** Snapshots that became known later: used for every journey not yet explained. */
@@ -60,10 +76,11 @@ export class Diagnosis {
   learn(journey: Journey): void {
     this.#chains.learn(journey);
     this.#answers.set(journey.id, null);
-    this.#flows.learn(journey, (answer) => {
+    const request = this.#flows.learn(journey, (answer) => {
       // Too late for one that was shown already.
       if (this.#answers.has(journey.id)) this.#answers.set(journey.id, answer);
     });
+    if (request !== null) this.#requests.set(journey.id, request);
   }
 
   /**
@@ -83,18 +100,24 @@ export class Diagnosis {
     return routingOf(journey, host, hasNat);
   }
 
-  explain(traced: Journey, besides: Besides): Explained {
+  /** @param latest when something was last heard of any packet: how long an answer has had to come */
+  explain(traced: Journey, besides: Besides, latest: Time | null): Explained {
     const journey =
       traced.conntrack === null ? { ...traced, conntrack: this.#flows.connectionOf(traced) } : traced;
     const answer = this.#answers.get(journey.id) ?? null;
     const outcome = outcomeOf(journey, this.#chains, answer !== null);
     const host = this.#hosts.at(journey.netns);
     const routing = this.#routingOf(journey, host);
+    const mapping = this.#flows.mappingOf(journey);
+    const expected = answerExpected(journey);
     const seen = {
       outcome,
       isAnswered: answer !== null,
       chains: this.#chains,
-      mapping: this.#flows.mappingOf(journey),
+      mapping,
+      request: this.#requests.get(journey.id) ?? null,
+      silence: answer === null ? this.#flows.silences.of(journey, latest) : null,
+      takesAnswer: expected === null ? null : this.#takes(expected),
       besides,
       host,
       routing,
@@ -106,6 +129,7 @@ export class Diagnosis {
     if (death !== null) findings.unshift(death.finding);
     findings.sort((a, b) => GRAVITY[a.severity] - GRAVITY[b.severity]);
     this.#answers.delete(journey.id);
-    return { journey, outcome: circumstances.outcome, findings, answer, besides, routing };
+    this.#requests.delete(journey.id);
+    return { journey, outcome: circumstances.outcome, findings, answer, mapping, besides, routing, host };
   }
 }

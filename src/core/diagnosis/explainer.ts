@@ -14,13 +14,15 @@ import { DEFAULT_LINKER_OPTIONS, Linker, type LinkerOptions } from "../journeys/
 import type { OpenJourney } from "../journeys/open-journey.ts";
 import { unseenJourney } from "../journeys/unseen.ts";
 import type { RuleBook } from "../rulesets/rule-book.ts";
-import { Diagnosis, type Explained } from "./diagnose.ts";
+import { Diagnosis, type Explained, type Takes } from "./diagnose.ts";
 import { FlowMemory } from "./flows.ts";
 
 export interface ExplainerOptions {
   readonly linker: LinkerOptions;
   /** Finished journeys to hold back before the oldest are let go. */
   readonly mostHeld: number;
+  /** Which packets the trace took, where that is known: so it is known whether an answer would have been seen. */
+  readonly takes?: Takes;
   /** Which packets are wanted of those that were on the wire and that no chain saw. Default: all. */
   readonly isWanted?: (frame: WireEvent) => boolean;
 }
@@ -39,6 +41,7 @@ interface Held {
 export class Explainer {
   readonly #linker: Linker;
   readonly #mostHeld: number;
+  readonly #takes: Takes | undefined;
   readonly #isWanted: (frame: WireEvent) => boolean;
   #held: Held[] = [];
   #book: RuleBook;
@@ -46,6 +49,7 @@ export class Explainer {
   readonly #flows = new FlowMemory();
   readonly #besides = new BesideMemory();
   #diagnosis: Diagnosis | null = null;
+  #latest: Time | null = null;
 
   /** @param hosts what the hosts were like; may come later, by `useHosts` */
   constructor(
@@ -57,6 +61,7 @@ export class Explainer {
     this.#hosts = hosts;
     this.#linker = new Linker(book, options.linker);
     this.#mostHeld = options.mostHeld;
+    this.#takes = options.takes;
     this.#isWanted = options.isWanted ?? (() => true);
   }
 
@@ -74,7 +79,10 @@ export class Explainer {
   /** Adds an event; returns journeys that had to leave, usually none. */
   add(event: Event): readonly Explained[] {
     if (event.kind === "flow") this.#flows.learnFlow(event);
+    else if (event.kind === "gap") this.#flows.silences.learnGap(event);
     else if (event.kind === "wire" || event.kind === "drop") this.#besides.add(event);
+    // A capture beside the trace has a clock of its own.
+    if (event.kind === "step" && event.time !== null) this.#latest = event.time;
     this.#linker.add(event);
     this.#collect();
     if (this.#held.length < this.#mostHeld) return NOTHING;
@@ -87,6 +95,7 @@ export class Explainer {
    */
   settle(now: Time, idleNanos: number): readonly Explained[] {
     this.#linker.expire(now);
+    this.#latest = now;
     this.#collect();
     return this.#release(
       ({ open }, patience) =>
@@ -108,14 +117,14 @@ export class Explainer {
 
   /** Packets that were at an interface and never at a chain. */
   #explainUnseen(): readonly Explained[] {
-    this.#diagnosis ??= new Diagnosis(this.#book, this.#flows, this.#hosts);
+    this.#diagnosis ??= new Diagnosis(this.#book, this.#flows, this.#hosts, this.#takes);
     const diagnosis = this.#diagnosis;
     const explained: Explained[] = [];
     for (const besides of this.#besides.takeUnseen()) {
       const [first] = besides.wire;
       if (first === undefined || !this.#isWanted(first)) continue;
       const journey = unseenJourney(String(this.#linker.begun + explained.length + 1), besides.wire);
-      explained.push(diagnosis.explain(journey, besides));
+      explained.push(diagnosis.explain(journey, besides, this.#latest));
     }
     return explained;
   }
@@ -130,7 +139,7 @@ export class Explainer {
     most = Number.POSITIVE_INFINITY,
   ): readonly Explained[] {
     if (this.#held.length === 0) return NOTHING;
-    this.#diagnosis ??= new Diagnosis(this.#book, this.#flows, this.#hosts);
+    this.#diagnosis ??= new Diagnosis(this.#book, this.#flows, this.#hosts, this.#takes);
     const diagnosis = this.#diagnosis;
     this.#held.sort((a, b) => a.open.number - b.open.number);
     const leaving: Journey[] = [];
@@ -145,7 +154,7 @@ export class Explainer {
       else staying.push(held);
     }
     this.#held = staying;
-    return leaving.map((journey) => diagnosis.explain(journey, this.#besides.take(journey)));
+    return leaving.map((journey) => diagnosis.explain(journey, this.#besides.take(journey), this.#latest));
   }
 }
 

@@ -1,5 +1,7 @@
 /** What nfpath concludes about a packet. Each cause has a stable code and one file beside this one. */
 
+import type { RuleOrigin } from "../rulesets/origin/origin.ts";
+
 /** Every code there is; one that is not here is never concluded. */
 export const CAUSE_CODES = [
   "rule-drop",
@@ -21,6 +23,8 @@ export const CAUSE_CODES = [
   "snat",
   "nat-from-conntrack",
   "defragmented",
+  "no-reply",
+  "asymmetric-reply",
   "rules-missing",
   "rules-changed",
   "gap",
@@ -44,4 +48,6 @@ export interface Finding {
   /** Indexes into the journey's steps. Never empty, except for a finding about evidence that is absent. */
   readonly evidence: readonly number[];
   readonly wouldBeWrongIf: string;
+  /** Who wrote the rule that it speaks of; null or absent where nobody can tell. */
+  readonly origin?: RuleOrigin | null;
 }

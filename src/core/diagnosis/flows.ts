@@ -7,17 +7,10 @@
  * first.
  */
 import { nanosBetween } from "../base/time.ts";
-import type { ConntrackView, FlowEvent, FlowTuple } from "../events/event.ts";
+import type { ConntrackView, FlowEvent } from "../events/event.ts";
 import type { Journey } from "../journeys/journey.ts";
-import type { Packet } from "../packets/packet.ts";
-
-/** One end-to-end tuple. Ports are 0 where the protocol has none; for ICMP echo both are its identifier. */
-export interface Tuple {
-  readonly src: string;
-  readonly sport: number;
-  readonly dst: string;
-  readonly dport: number;
-}
+import { Silences } from "./silences.ts";
+import { flowTuple, inverse, isRequest, isSame, type Tuple, tupleKey, tupleOf } from "./tuple.ts";
 
 export interface Mapping {
   /** As the connection's first packet came. */
@@ -46,20 +39,24 @@ export interface Answer {
 const MOST_CONNECTIONS = 100_000;
 
 export class FlowMemory {
+  /** Which requests nobody answered, as far as that can be told. */
+  readonly silences = new Silences();
   readonly #mappings = new Map<string, Omit<Mapping, "direction">>();
   readonly #connections = new Map<string, Connection>();
   readonly #waiting = new Map<
     string,
-    { readonly journey: Journey; readonly answer: (answer: Answer) => void }
+    { readonly journey: Journey; readonly first: Journey; readonly answer: (answer: Answer) => void }
   >();
 
   /**
    * Learns this packet's translation, and calls `onAnswer` when a later packet turns out to be the first answer to it.
+   *
+   * @returns the request that this packet is the first answer to; null where it is none
    */
-  learn(journey: Journey, onAnswer: (answer: Answer) => void): void {
+  learn(journey: Journey, onAnswer: (answer: Answer) => void): Journey | null {
     const original = tupleOf(journey.first?.packet ?? null);
     const translated = tupleOf(journey.last?.packet ?? null);
-    if (original === null || translated === null || journey.first === null) return;
+    if (original === null || translated === null || journey.first === null) return null;
     const protocol = journey.first.packet.protocol ?? "";
     if (!isSame(original, translated)) {
       const known = this.#mappings.get(tupleKey(journey.netns, protocol, original));
@@ -67,19 +64,29 @@ export class FlowMemory {
         this.#keep(journey.netns, protocol, { original, translated, shownBy: journey.id });
     }
     const key = tupleKey(journey.netns, protocol, original);
+    this.silences.heard(key);
     const waiting = this.#waiting.get(key);
     if (waiting !== undefined) {
       this.#waiting.delete(key);
+      this.silences.answered(journey.netns, protocol);
       waiting.answer({
         journey: journey.id,
         afterNanos: nanosBetween(waiting.journey.firstTime, journey.firstTime),
       });
-    } else if (isRequest(journey.first.packet)) {
-      remember(this.#waiting, tupleKey(journey.netns, protocol, inverse(translated)), {
+      return waiting.journey;
+    }
+    if (isRequest(journey.first.packet)) {
+      const answerKey = tupleKey(journey.netns, protocol, inverse(translated));
+      const before = this.#waiting.get(answerKey);
+      const isAgain = before !== undefined && isSentAgain(before.journey, journey);
+      if (isAgain) this.silences.sentAgain(before.journey, before.first);
+      remember(this.#waiting, answerKey, {
         journey,
+        first: isAgain ? before.first : journey,
         answer: onAnswer,
       });
     }
+    return null;
   }
 
   /** Learns from conntrack. An entry that is gone may still be asked about by a packet that came before. */
@@ -139,35 +146,11 @@ export class FlowMemory {
   }
 }
 
-function tupleOf(packet: Packet | null): Tuple | null {
-  if (packet === null || packet.src === null || packet.dst === null) return null;
-  const echo = packet.icmp?.id ?? 0;
-  return { src: packet.src, sport: packet.sport ?? echo, dst: packet.dst, dport: packet.dport ?? echo };
-}
-
-function inverse(tuple: Tuple): Tuple {
-  return { src: tuple.dst, sport: tuple.dport, dst: tuple.src, dport: tuple.sport };
-}
-
-function flowTuple({ src, dst, sport, dport, icmp }: FlowTuple): Tuple {
-  const echo = icmp?.id ?? 0;
-  return { src, sport: sport ?? echo, dst, dport: dport ?? echo };
-}
-
-function isSame(a: Tuple, b: Tuple): boolean {
-  return a.src === b.src && a.sport === b.sport && a.dst === b.dst && a.dport === b.dport;
-}
-
-function tupleKey(netns: string | null, protocol: string, tuple: Tuple): string {
-  return `${netns ?? ""} ${protocol} ${tuple.src} ${tuple.sport} ${tuple.dst} ${tuple.dport}`;
-}
-
-/** Packets of which it means something that an answer followed. */
-function isRequest(packet: Packet): boolean {
-  if (packet.protocol === "udp") return true;
-  if (packet.protocol === "tcp") return ((packet.tcp?.flags ?? 0) & 0x12) === 0x02;
-  const type = packet.icmp?.type ?? null;
-  return packet.protocol === "icmp" ? type === 8 : packet.protocol === "icmpv6" && type === 128;
+/** The same SYN or echo once more. UDP has nothing to tell it by. */
+function isSentAgain(before: Journey, now: Journey): boolean {
+  const [first, second] = [before.first?.packet, now.first?.packet];
+  if (first?.tcp?.seq != null) return first.tcp.seq === second?.tcp?.seq;
+  return first?.icmp?.sequence != null && first.icmp.sequence === second?.icmp?.sequence;
 }
 
 function remember<Value>(map: Map<string, Value>, key: string, value: Value): void {

@@ -10,7 +10,7 @@ import type { StepEvent, StepKind } from "../events/event.ts";
 import { hookOfBuiltInChain, XTABLES_HOOKS, xtablesPriority } from "../netfilter/hook.ts";
 import type { Verdict } from "../netfilter/verdict.ts";
 import type { FoundRule, RuleBook } from "./rule-book.ts";
-import type { BaseChain, Chain, Rule, Statement } from "./ruleset.ts";
+import type { BaseChain, Chain, Rule, Statement, Table } from "./ruleset.ts";
 import { isTailEntry } from "./unconditional.ts";
 
 export interface ResolvedStep {
@@ -33,6 +33,8 @@ export interface ResolvedStep {
   /** Why less is known than could be, or what the listing hides; for a person. */
   readonly note: string | null;
   readonly chain: Chain | null;
+  /** The table that the listing shows the chain in; null without a listing. */
+  readonly table: Table | null;
   /** Hook, priority and policy of the chain; null for one that is jumped to. Known for iptables without a listing too. */
   readonly base: Pick<BaseChain, "hook" | "priority" | "policy"> | null;
 }
@@ -55,6 +57,7 @@ function resolveXtables(step: StepEvent, book: RuleBook): ResolvedStep {
     certainty: step.verdict === null ? "unknown" : "said",
     note: null,
     chain,
+    table: found?.table ?? null,
     base,
   };
   if (chain === null || step.number === null) return unknown;
@@ -146,7 +149,8 @@ function rules(count: number): string {
 }
 
 function resolveNft(step: StepEvent, book: RuleBook): ResolvedStep {
-  const chain = book.findChain(step)?.chain ?? null;
+  const listed = book.findChain(step);
+  const chain = listed?.chain ?? null;
   const base = book.baseChain(step) ?? (chain === null ? builtInBase(step) : null);
   const resolved: ResolvedStep = {
     kind: step.step,
@@ -157,6 +161,7 @@ function resolveNft(step: StepEvent, book: RuleBook): ResolvedStep {
     certainty: step.verdict === null ? "unknown" : "said",
     note: null,
     chain,
+    table: listed?.table ?? null,
     base,
   };
   if (step.step !== "rule") {

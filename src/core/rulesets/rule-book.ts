@@ -48,11 +48,13 @@ export interface ListedBaseChain {
   readonly isNat: boolean;
 }
 
-interface Entry {
+export interface ListedChain {
   readonly ruleset: Ruleset;
   readonly table: Table;
   readonly chain: Chain;
 }
+
+type Entry = ListedChain;
 
 export class RuleBook {
   /** By world and name; in the order in which the rulesets were given. */
@@ -115,6 +117,13 @@ export class RuleBook {
         });
       }
     }
+    return [...found.values()];
+  }
+
+  /** Every chain of every listing, once. */
+  listedChains(): readonly ListedChain[] {
+    const found = new Map<Chain, ListedChain>();
+    for (const entries of this.#entries.values()) for (const entry of entries) found.set(entry.chain, entry);
     return [...found.values()];
   }
 

@@ -42,6 +42,8 @@ export function journeyContract(explained: Explained) {
       try: finding.try,
       evidence: finding.evidence,
       wouldBeWrongIf: finding.wouldBeWrongIf,
+      /** Who wrote the rule that it speaks of: the manager, what the rule is for, where it is changed. */
+      origin: finding.origin ?? null,
     })),
     gaps: journey.gaps.map((gap) => ({ kind: gap.gap, count: gap.count, remedy: gap.remedy })),
     answeredBy: answer === null ? null : { id: answer.journey, afterNanos: answer.afterNanos },

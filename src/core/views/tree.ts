@@ -27,7 +27,10 @@ export interface Glyphs {
   readonly spelling: ReadonlyMap<string, string>;
   readonly arrow: string;
   readonly doubleArrow: string;
+  /** What comes back. */
+  readonly backArrow: string;
   readonly branch: string;
+  readonly bar: string;
   readonly good: string;
   readonly bad: string;
   readonly doubtful: string;
@@ -38,7 +41,9 @@ export const UNICODE: Glyphs = {
   spelling: new Map(),
   arrow: "→",
   doubleArrow: "⇒",
+  backArrow: "←",
   branch: "└",
+  bar: "█",
   good: "✔",
   bad: "✘",
   doubtful: "?",
@@ -49,7 +54,9 @@ export const ASCII: Glyphs = {
   spelling: new Map([["µ", "u"]]),
   arrow: "->",
   doubleArrow: "=>",
+  backArrow: "<-",
   branch: "`-",
+  bar: "#",
   good: "ok",
   bad: "!!",
   doubtful: "??",
@@ -77,7 +84,7 @@ export function describeJourney(explained: Explained, options: TreeOptions): rea
   return spelling.size === 0 ? lines : lines.map((line) => line.map((part) => spell(part, spelling)));
 }
 
-function spell({ text, style }: Span, spelling: Glyphs["spelling"]): Span {
+export function spell({ text, style }: Span, spelling: Glyphs["spelling"]): Span {
   return { text: text.replace(/µ/g, (character) => spelling.get(character) ?? character), style };
 }
 
@@ -112,7 +119,7 @@ function describeHead(journey: Journey, { columns, glyphs }: TreeOptions): reado
 }
 
 /** `08-24 11:14:47.178700`, `2026-03-01 11:14:47.178700 UTC`, `+7579.448153`: to the microsecond, as the kernel log has it. */
-function clockWords(time: Time): string {
+export function clockWords(time: Time): string {
   return formatTime(time)
     .replace(/^--/, "")
     .replace("T", " ")
@@ -336,7 +343,7 @@ function describeOutcome(explained: Explained, { columns, glyphs }: TreeOptions)
   ];
 }
 
-function outcomeLook(outcome: Outcome, glyphs: Glyphs): readonly [string, Style] {
+export function outcomeLook(outcome: Outcome, glyphs: Glyphs): readonly [string, Style] {
   switch (outcome.verdict) {
     case "dropped":
     case "rejected":
@@ -359,10 +366,10 @@ function describeFindings({ findings, outcome }: Explained, options: TreeOptions
 }
 
 /** The cause of the outcome has said its `what` already; notes are kept to their first sentence. */
-function describeFinding(
+export function describeFinding(
   finding: Finding,
   isCause: boolean,
-  { columns, glyphs }: TreeOptions,
+  { columns, glyphs }: Pick<TreeOptions, "columns" | "glyphs">,
 ): readonly Line[] {
   const [glyph, style] = findingLook(finding.severity, glyphs);
   const left = INDENT + CAUSE_COLUMNS + 2;

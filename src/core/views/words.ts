@@ -41,7 +41,7 @@ const ICMPV6_NAMES: Readonly<Record<number, string>> = {
   136: "neighbour-advertisement",
 };
 
-function icmpWords(icmp: IcmpHeader, isV6: boolean): string {
+export function icmpWords(icmp: IcmpHeader, isV6: boolean): string {
   const name =
     icmp.type === null ? "?" : ((isV6 ? ICMPV6_NAMES : ICMP_NAMES)[icmp.type] ?? `type ${icmp.type}`);
   const isEcho = name.startsWith("echo");

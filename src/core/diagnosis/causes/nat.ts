@@ -11,6 +11,7 @@ import { showChain } from "../commands.ts";
 import type { Finding } from "../finding.ts";
 import { endpoint, type Mapping } from "../flows.ts";
 import { ruleName, ruleText } from "../rule-words.ts";
+import { originOfStep, withOrigin } from "../step-origin.ts";
 
 const DESTINATION: readonly Statement["kind"][] = ["dnat", "redirect"];
 const SOURCE: readonly Statement["kind"][] = ["snat", "masquerade"];
@@ -19,6 +20,7 @@ export const dnat: Diagnose = (journey) =>
   journey.steps.flatMap((step, at) => {
     const to = natBy(step, DESTINATION);
     if (to === null) return [];
+    const origin = originOfStep(step);
     const before = endpoint(step.sighting?.packet.dst ?? null, step.sighting?.packet.dport ?? null);
     const after = changed(step, before, "dst", "dport") ?? to;
     const isForwarded = journey.steps.some((later, index) => index > at && later.hook === "forward");
@@ -29,11 +31,12 @@ export const dnat: Diagnose = (journey) =>
       {
         cause: "dnat",
         severity: "info",
-        what: `${ruleName(step)} sent it to ${after} instead of ${before}${turn}`,
+        what: `${withOrigin(ruleName(step), origin)} sent it to ${after} instead of ${before}${turn}`,
         why: ruleText(step) ?? "the addresses before and after it differ",
-        try: showChain(step),
+        try: origin === null ? showChain(step) : `${origin.change}; ${showChain(step)}`,
         evidence: [at],
         wouldBeWrongIf: "the listing is not the one that was in force",
+        origin,
       } satisfies Finding,
     ];
   });
@@ -42,17 +45,19 @@ export const snat: Diagnose = (journey, { mapping }) =>
   journey.steps.flatMap((step, at) => {
     const to = natBy(step, SOURCE);
     if (to === null) return [];
+    const origin = originOfStep(step);
     const before = endpoint(step.sighting?.packet.src ?? null, step.sighting?.packet.sport ?? null);
     const after = changed(step, before, "src", "sport") ?? exactSource(journey, mapping) ?? to;
     return [
       {
         cause: "snat",
         severity: "info",
-        what: `${ruleName(step)} lets it leave as ${after} instead of ${before}; replies come back there`,
+        what: `${withOrigin(ruleName(step), origin)} lets it leave as ${after} instead of ${before}; replies come back there`,
         why: ruleText(step) ?? "the addresses before and after it differ",
-        try: showChain(step),
+        try: origin === null ? showChain(step) : `${origin.change}; ${showChain(step)}`,
         evidence: [at],
         wouldBeWrongIf: "the listing is not the one that was in force",
+        origin,
       } satisfies Finding,
     ];
   });

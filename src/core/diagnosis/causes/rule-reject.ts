@@ -1,14 +1,15 @@
 /** A rule refused the packet and answered its sender. The kernel traces it as a drop; the rule tells the answer. */
 
 import type { Diagnose } from "../cause.ts";
-import { showChain } from "../commands.ts";
 import { ruleName, whyRule } from "../rule-words.ts";
+import { originOfStep, tryAt, withOrigin } from "../step-origin.ts";
 
 export const ruleReject: Diagnose = (journey, { outcome }) => {
   if (outcome.cause !== "rule-reject") return [];
   const at = journey.steps.findLastIndex((step) => step.verdict === "reject");
   const step = journey.steps[at];
   if (step === undefined) return [];
+  const origin = originOfStep(step);
   const statement = step.resolved.rule?.statements.find((candidate) => candidate.kind === "reject");
   const answer =
     statement?.kind === "reject" && statement.with !== null ? statement.with : usualAnswer(journey.family);
@@ -16,11 +17,12 @@ export const ruleReject: Diagnose = (journey, { outcome }) => {
     {
       cause: "rule-reject",
       severity: "error",
-      what: `${ruleName(step)} refused it and answered ${journey.first?.packet.src ?? "the sender"} with ${answer}`,
+      what: `${withOrigin(ruleName(step), origin)} refused it and answered ${journey.first?.packet.src ?? "the sender"} with ${answer}`,
       why: whyRule(journey.steps, at),
-      try: `${showChain(step)}  # its counter rises with each such packet`,
+      try: tryAt(step, origin, "its counter rises with each such packet"),
       evidence: [at],
       wouldBeWrongIf: step.resolved.note ?? "the rules were changed between the trace and the listing",
+      origin,
     },
   ];
 };

@@ -117,7 +117,13 @@ export const PATHS: readonly Scenario[] = [
     rules: NO_FORWARDING,
     acts: PING,
     trace: { hosts: ["bridge"], filter: "icmp" },
-    truths: ofPing({ outcome: "forwarded", cause: null, place: "never", findings: ["bridged"] }),
+    truths: ofPing({
+      outcome: "forwarded",
+      cause: null,
+      place: "never",
+      findings: ["bridged"],
+      needs: "wire",
+    }),
     proofs: [
       { kind: "counter", host: "server", name: "IcmpInEchos", is: 1 },
       { kind: "counter", host: "client", name: "IcmpInEchoReps", is: 1 },

@@ -1,0 +1,98 @@
+/**
+ * The answer takes another way than the request, or comes back untranslated.
+ *
+ * Each host looks its own way up, so the way back need not be the way there. That alone is legal; but rp_filter drops it,
+ * a stateful rule on the other way has never seen the request, and NAT is undone only by the conntrack that did it. Whoever
+ * gets an answer from an address that they did not ask throws it away.
+ */
+import type { Sighting } from "../../events/event.ts";
+import type { Journey } from "../../journeys/journey.ts";
+import { WATCH_PRIORITY } from "../../plans/own-chains.ts";
+import type { Diagnose } from "../cause.ts";
+import { word } from "../commands.ts";
+import type { Finding } from "../finding.ts";
+import { endpoint } from "../flows.ts";
+
+export const asymmetricReply: Diagnose = (journey, { request, mapping }) => {
+  const untranslated = mapping?.direction === "reply" ? stayedUntranslated(journey, mapping.shownBy) : null;
+  if (untranslated !== null) return [untranslated];
+  if (request === null) return [];
+  return [
+    ...otherWay(journey, interfaces(request, "out"), interfaces(journey, "in"), request.id, "came in by"),
+    ...otherWay(journey, interfaces(request, "in"), interfaces(journey, "out"), request.id, "leaves by"),
+  ].slice(0, 1);
+};
+
+function otherWay(
+  journey: Journey,
+  there: ReadonlySet<string>,
+  back: ReadonlySet<string>,
+  request: string,
+  verb: "came in by" | "leaves by",
+): readonly Finding[] {
+  // A bridge or VRF and its port are two names of one way: a single common name is enough.
+  if (there.size === 0 || back.size === 0 || [...back].some((name) => there.has(name))) return [];
+  const [way, other] = [[...back].join(", "), [...there].join(", ")];
+  const did = verb === "came in by" ? "left by" : "had come in by";
+  const at = journey.steps.findIndex((step) => step.sighting !== null);
+  const { src, dst } = journey.first?.packet ?? { src: null, dst: null };
+  const lookup = (verb === "came in by" ? src : dst) ?? "ADDRESS";
+  // IPv6 has no rp_filter setting: there a rule does it (`rpfilter`, `fib saddr . iif oif`).
+  const settings = `sysctl net.ipv4.conf.all.rp_filter net.ipv4.conf.${word(way.split(",")[0] ?? "all")}.rp_filter`;
+  return [
+    {
+      cause: "asymmetric-reply",
+      severity: "warning",
+      what: `an answer to ${request}, but it ${verb} ${way}, and the request ${did} ${other}`,
+      why: "the way back is not the way there: strict rp_filter drops such packets, and a stateful firewall on one of the ways sees only half of the connection",
+      try: journey.family === "ip6" ? `ip -6 route get ${lookup}` : `ip route get ${lookup}; ${settings}`,
+      evidence: [Math.max(0, at)],
+      wouldBeWrongIf: "both interfaces are ports of one bond, bridge or VRF",
+    },
+  ];
+}
+
+function interfaces(journey: Journey, side: "in" | "out"): ReadonlySet<string> {
+  const startsHere = journey.steps[0]?.hook === "output";
+  const names = new Set<string>();
+  const add = (sighting: Sighting | null) => {
+    if (sighting === null) return;
+    const name = side === "in" ? sighting.in : sighting.out;
+    const port = side === "in" ? sighting.physIn : sighting.physOut;
+    if (name !== null) names.add(name);
+    if (port !== null) names.add(port);
+  };
+  // What was made here came in nowhere, whatever newer kernels say behind OUTPUT.
+  if (side === "out" || !startsHere) for (const step of journey.steps) add(step.sighting);
+  return names;
+}
+
+/** Conntrack does not know it, or it was still untranslated behind the last place where that is undone. */
+function stayedUntranslated(journey: Journey, shownBy: string | null): Finding | null {
+  const state = journey.conntrack?.state ?? null;
+  const isUnknown = state === "invalid" || state === "untracked";
+  const at = journey.steps.findIndex(
+    (step, index) =>
+      step.hook === "postrouting" &&
+      // A sighting of its own, and not one carried on from before NAT.
+      step.sighting !== journey.steps[index - 1]?.sighting &&
+      step.priority !== null &&
+      step.priority >= WATCH_PRIORITY &&
+      step.sighting !== null &&
+      step.sighting.packet.src === journey.first?.packet.src &&
+      step.sighting.packet.dst === journey.first?.packet.dst,
+  );
+  if (!isUnknown && at === -1) return null;
+  const packet = journey.first?.packet;
+  const from = endpoint(packet?.src ?? null, packet?.sport ?? null);
+  const whose = shownBy === null ? "conntrack has a translation for it" : `journey ${shownBy} was translated`;
+  return {
+    cause: "asymmetric-reply",
+    severity: "warning",
+    what: `an answer that was not translated back: it goes on from ${from}, which its receiver never asked`,
+    why: `${whose}${isUnknown ? `, and conntrack calls this packet ${state}` : ""}; the receiver throws such an answer away`,
+    try: `conntrack -L -s ${packet?.dst ?? "ADDRESS"}; does the way back lead through the host that translated?`,
+    evidence: [at === -1 ? 0 : at],
+    wouldBeWrongIf: "it belongs to another connection with the same addresses and ports",
+  };
+}
