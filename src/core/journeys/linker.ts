@@ -22,8 +22,8 @@ import type {
   StepEvent,
 } from "../events/event.ts";
 import type { Packet } from "../packets/packet.ts";
+import { FRAGMENT_PRIORITY, SELECTOR_PRIORITY } from "../plans/own-chains.ts";
 import { isOwnTable } from "../plans/own-table.ts";
-import { SELECTOR_PRIORITY } from "../plans/trace-plan.ts";
 import { resolveStep } from "../rulesets/resolve.ts";
 import type { RuleBook } from "../rulesets/rule-book.ts";
 import { Candidates } from "./candidates.ts";
@@ -549,6 +549,7 @@ function agree(a: string | number | null, b: string | number | null): boolean {
 
 /** The selector of nfpath's own table is the first that a packet meets which has come in, or was made here. */
 function isBeginning(event: Headed, place: Place | null): boolean {
-  if (event.kind !== "step" || place === null || place.priority !== SELECTOR_PRIORITY) return false;
+  if (event.kind !== "step" || place === null) return false;
+  if (place.priority !== SELECTOR_PRIORITY && place.priority !== FRAGMENT_PRIORITY) return false;
   return isOwnTable(event.table) && isStartOfAWay(event, place);
 }
