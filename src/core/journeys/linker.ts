@@ -72,6 +72,7 @@ export class Linker {
   readonly #candidates = new Candidates();
   readonly #translations = new Translations();
   readonly #byTraceId = new Map<string, OpenJourney>();
+  #choosesFrames = false;
   /** Through, and not yet handed out: nothing but what is told beside the trace can be added. */
   readonly #over = new Candidates();
   readonly #finished: OpenJourney[] = [];
@@ -267,8 +268,20 @@ export class Linker {
       }
     }
     // What has just come in, or was just made, was never seen before.
-    if (isBeginning(event, place)) return null;
+    if (this.#isBeginning(event, place)) return null;
     return this.#searchAlike(event, sighting, place, known);
+  }
+
+  /**
+   * The selector of nfpath's own table is the first that a packet meets which has come in, or was made here; but not where
+   * frames are chosen too, which go through several families' selectors.
+   */
+  #isBeginning(event: Headed, place: Place | null): boolean {
+    if (event.kind !== "step" || place === null || !isOwnTable(event.table)) return false;
+    if (place.isFrame === true) this.#choosesFrames = true;
+    if (this.#choosesFrames) return false;
+    if (place.priority !== SELECTOR_PRIORITY && place.priority !== FRAGMENT_PRIORITY) return false;
+    return isStartOfAWay(event, place);
   }
 
   #fitOfKnown(journey: OpenJourney, event: Headed, sighting: Sighting, place: Place | null): Fit | null {
@@ -545,11 +558,4 @@ function isSameConnection(journey: OpenJourney, event: Headed): boolean {
 
 function agree(a: string | number | null, b: string | number | null): boolean {
   return a === null || b === null || a === b;
-}
-
-/** The selector of nfpath's own table is the first that a packet meets which has come in, or was made here. */
-function isBeginning(event: Headed, place: Place | null): boolean {
-  if (event.kind !== "step" || place === null) return false;
-  if (place.priority !== SELECTOR_PRIORITY && place.priority !== FRAGMENT_PRIORITY) return false;
-  return isOwnTable(event.table) && isStartOfAWay(event, place);
 }

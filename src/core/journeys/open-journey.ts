@@ -200,6 +200,7 @@ function endsChain(event: StepEvent): boolean {
  */
 function isLastOfTheWay(event: StepEvent, place: Place | null): boolean {
   if (event.verdict === "drop") return true;
-  if (!isOwnTable(event.table) || place === null) return false;
+  // A frame that a bridge lets go may go on at IP's hooks.
+  if (!isOwnTable(event.table) || place === null || place.isFrame === true) return false;
   return place.hook === "input" || (place.hook === "postrouting" && event.sighting?.out !== "lo");
 }

@@ -69,9 +69,16 @@ export function placeOfOwnChain(
     return interfaces === null ? null : { hook: hookOfMark(family, interfaces.in !== null), priority };
   for (const hook of HOOKS) {
     if (chain === connectionChain(hook)) return { hook, priority: CONNECTION_PRIORITY };
-    if (chain === watchChain(hook, family)) return { hook, priority: WATCH_PRIORITY };
+    if (chain === watchChain(hook, family) && (family === "arp" || isWatched(hook)))
+      return { hook, priority: WATCH_PRIORITY };
+    // One that is marked already meets the selectors again: over the loopback, or behind its bridge.
+    if (chain === hook) return { hook, priority: SELECTOR_PRIORITY };
   }
   return null;
+}
+
+function isWatched(hook: Hook): boolean {
+  return WATCHED_HOOKS.some((watched) => watched === hook);
 }
 
 const HOOKS: readonly Hook[] = ["prerouting", "input", "forward", "output", "postrouting"];
