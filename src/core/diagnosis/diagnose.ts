@@ -13,7 +13,7 @@ import type { Finding, Severity } from "./finding.ts";
 import type { Answer, FlowMemory, Mapping } from "./flows.ts";
 import { KnownChains } from "./known-chains.ts";
 import { isUnanswered, nextHopOf } from "./next-hop.ts";
-import { type Outcome, outcomeOf } from "./outcome.ts";
+import { carriedBeneath, type Outcome, outcomeOf } from "./outcome.ts";
 import { type RoutingNote, routingOf } from "./routing.ts";
 
 /** A journey with what it means: what every view shows. */
@@ -105,7 +105,7 @@ export class Diagnosis {
     const journey =
       traced.conntrack === null ? { ...traced, conntrack: this.#flows.connectionOf(traced) } : traced;
     const answer = this.#answers.get(journey.id) ?? null;
-    const outcome = outcomeOf(journey, this.#chains, answer !== null);
+    const outcome = carriedBeneath(journey, besides) ?? outcomeOf(journey, this.#chains, answer !== null);
     const host = this.#hosts.at(journey.netns);
     const routing = this.#routingOf(journey, host);
     const mapping = this.#flows.mappingOf(journey);
@@ -113,6 +113,8 @@ export class Diagnosis {
     const seen = {
       outcome,
       isAnswered: answer !== null,
+      isRefused: answer?.isReset ?? false,
+      rival: this.#flows.rivalOf(journey),
       chains: this.#chains,
       mapping,
       request: this.#requests.get(journey.id) ?? null,

@@ -23,7 +23,7 @@ export const ARRIVAL: readonly Scenario[] = [
     network: routed(),
     rules: NO_RULES,
     acts: [{ kind: "udp", host: "client", to: ROUTER, port: 5001, from: 40_000, ends: "ECONNREFUSED" }],
-    trace: OF_IT,
+    trace: { ...OF_IT, beside: ["drops"] },
     truths: lost("no-listener", "rejected", "after input"),
     proofs: [
       { kind: "counter", host: "router", name: "UdpNoPorts", is: 1 },

@@ -116,7 +116,7 @@ export const PATHS: readonly Scenario[] = [
     network: bridged("0"),
     rules: NO_FORWARDING,
     acts: PING,
-    trace: { hosts: ["bridge"], filter: "icmp" },
+    trace: { hosts: ["bridge"], filter: "icmp", beside: ["wire"] },
     truths: ofPing({ outcome: "forwarded", cause: null, place: "never", findings: ["bridged"] }),
     proofs: [
       { kind: "counter", host: "server", name: "IcmpInEchos", is: 1 },
