@@ -28,12 +28,16 @@ export const LEFT_OUT = {
   "test/live/why-not.live.test.ts":
     "conditions are the rules' words, and a hundred of them in one chain: emulation would take long",
   "test/live/lab.live.test.ts": "the lab runs on both backends in test/kernels/lab.guest.ts",
+  "test/live/privileges.live.test.ts": "not tried on other kernels yet; --tests runs it",
   "test/live/random-kills.live.test.ts":
     "what is random there is the moment; ways-to-die has each undo at a moment of its own",
   "test/live/routing.live.test.ts":
     "hundreds of packets whose way is computed: emulation would take longer than with all others together",
+  "test/live/scenario-recordings.live.test.ts":
+    "as the scenarios themselves, and the printed script runs in test/live/trace-script.live.test.ts",
   "test/live/scenarios.live.test.ts":
     "a lab for each of dozens of scenarios: emulation would take longer than with all others together; --tests runs it",
+  "test/live/snapshot.live.test.ts": "not tried on other kernels yet; --tests runs it",
   "test/live/rulesets.live.test.ts":
     "iptables and nft print the rules, and they are this machine's programs there too",
 };

@@ -48,6 +48,12 @@ export class HostEvidence {
 
   book(): HostBook {
     const listed = this.#text.end();
-    return new HostBook(listed === null ? this.#snapshots : [...this.#snapshots, listed]);
+    // Files come in any order: what was taken first is the host as the packets found it.
+    const taken = this.#snapshots.toSorted((a, b) => compare(a.takenAt ?? "", b.takenAt ?? ""));
+    return new HostBook(listed === null ? taken : [...taken, listed]);
   }
+}
+
+function compare(a: string, b: string): number {
+  return a < b ? -1 : a > b ? 1 : 0;
 }

@@ -5,7 +5,9 @@ import { type Backend, whatTheLabLacks } from "../lab/requirements.ts";
 import { type BuiltScenario, buildScenario } from "../lab/scenarios/build.ts";
 import { judge } from "../lab/scenarios/judge.ts";
 import { Players } from "../lab/scenarios/play.ts";
-import type { Scenario, Variant } from "../lab/scenarios/scenario.ts";
+import { needs, type Scenario, type Variant } from "../lab/scenarios/scenario.ts";
+import type { Witness } from "../lab/scenarios/verdict.ts";
+import { findProgram } from "../linux/programs.ts";
 import type { HostRefusal } from "../linux/refusal.ts";
 import type { OnExplained } from "./explain.ts";
 import { ofHost } from "./host-refusal.ts";
@@ -16,6 +18,7 @@ export interface ScenarioRun {
   readonly live: LiveReport;
   /** Where the kernel does not bear the scenario out, a sentence each; empty when it does. */
   readonly objections: readonly string[];
+  readonly witness: Witness;
 }
 
 export interface ScenarioOptions {
@@ -84,6 +87,9 @@ export async function playAndJudge(built: BuiltScenario): Promise<Result<readonl
   }
 }
 
+/** A trace is refused without the program that hears what it was asked for. */
+const BESIDE_PROGRAMS = { wire: "tcpdump", drops: "bpftrace" } as const;
+
 async function traceScenario(
   built: BuiltScenario,
   signal: AbortSignal,
@@ -92,6 +98,9 @@ async function traceScenario(
   const { trace } = built.scenario;
   const filter = parseFilter(trace.filter);
   if (!filter.ok) return refused(refusal(1, `filter: ${filter.error.message}`, filter.error.hint));
+  const besides = (["wire", "drops"] as const).filter(
+    (beside) => needs(built.scenario, beside) && findProgram(BESIDE_PROGRAMS[beside]) !== null,
+  );
   const played: { judged: Result<readonly string[], HostRefusal> } = { judged: ok([]) };
   const live = await traceLive(
     {
@@ -100,8 +109,8 @@ async function traceScenario(
       seconds: 60,
       packets: null,
       rate: 1000,
-      wire: trace.beside?.includes("wire") ?? false,
-      drops: trace.beside?.includes("drops") ?? false,
+      wire: besides.includes("wire"),
+      drops: besides.includes("drops"),
       during: async () => {
         played.judged = await playAndJudge(built);
       },
@@ -111,5 +120,10 @@ async function traceScenario(
   );
   if (!live.ok) return live;
   const { judged } = played;
-  return judged.ok ? ok({ live: live.value, objections: judged.value }) : refused(ofHost(judged.error));
+  if (!judged.ok) return refused(ofHost(judged.error));
+  return ok({
+    live: live.value,
+    objections: judged.value,
+    witness: { netns: built.namespaces, besides },
+  });
 }

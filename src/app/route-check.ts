@@ -5,7 +5,7 @@
 import type { Explained } from "../core/diagnosis/diagnose.ts";
 import type { KernelWord, RoutingNote } from "../core/diagnosis/routing.ts";
 import { expectedOfDeparture, expectedOfReception, routeGetWords } from "../core/hosts/route-get.ts";
-import { askRoutes } from "../linux/snapshot/ask-routes.ts";
+import { RouteAsker } from "../linux/snapshot/ask-routes.ts";
 
 /** A flood of tuples is not worth a process each; the rest is shown unasked. */
 const MOST_QUESTIONS = 500;
@@ -13,6 +13,16 @@ const MOST_QUESTIONS = 500;
 export class RouteCheck {
   readonly #answers = new Map<string, string | null>();
   readonly #disagreements = new Set<string>();
+  readonly #askers: ReadonlyMap<string | null, RouteAsker>;
+
+  /** To be made while nfpath may still enter the namespaces, and to be ended. */
+  constructor(netns: readonly (string | null)[]) {
+    this.#askers = new Map(netns.map((name) => [name, new RouteAsker(name)]));
+  }
+
+  async end(): Promise<void> {
+    await Promise.all([...this.#askers.values()].map((asker) => asker.end()));
+  }
 
   /** For a person, one a question. */
   get disagreements(): readonly string[] {
@@ -41,10 +51,8 @@ export class RouteCheck {
       }
     }
     for (const [netns, notes] of unasked) {
-      const answers = await askRoutes(
-        netns,
-        [...notes.values()].map(({ question }) => question),
-      );
+      const asked = [...notes.values()].map(({ question }) => question);
+      const answers = (await this.#askers.get(netns)?.ask(asked)) ?? [];
       for (const [at, key] of [...notes.keys()].entries()) this.#answers.set(key, answers[at] ?? null);
     }
   }
@@ -68,7 +76,8 @@ function keyOf({ question }: RoutingNote, netns: string | null): string {
   return `${netns ?? ""} ${question.family} ${routeGetWords(question)}`;
 }
 
-function expected({ decision, question }: RoutingNote): readonly string[] | null {
+function expected({ decision, question, isAskable }: RoutingNote): readonly string[] | null {
+  if (!isAskable) return null;
   return decision.at === "departure"
     ? expectedOfDeparture(decision.answer)
     : expectedOfReception(decision.reception, question.family);

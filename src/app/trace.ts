@@ -109,6 +109,19 @@ export async function traceLive(
   options: LiveOptions,
   onExplained: OnExplained,
 ): Promise<Result<LiveReport, Refusal>> {
+  const routeCheck = new RouteCheck(options.netns);
+  try {
+    return await traceWith(options, onExplained, routeCheck);
+  } finally {
+    await routeCheck.end();
+  }
+}
+
+async function traceWith(
+  options: LiveOptions,
+  onExplained: OnExplained,
+  routeCheck: RouteCheck,
+): Promise<Result<LiveReport, Refusal>> {
   const marking = await markingOf(options, selectorsOf);
   if (!marking.ok) return marking;
   const { selectors, rawRules } = marking.value;
@@ -145,7 +158,7 @@ export async function traceLive(
     const rulesNow = rawRules === null ? before : await readAllRules(options.netns);
     if (rulesNow.ok) inForce = rulesNow.value;
     const book = new RuleBook(rulesetsOf(inForce));
-    listener = new Listener(book, options.filter, onExplained);
+    listener = new Listener(book, options.filter, onExplained, routeCheck);
     // Taken while the trace was armed: no packet is shown before it is there.
     listener.useHosts((await taking).hosts);
     if (rawRules === null) listener.ownTable = ownTableName(trace.plan.runId);
@@ -181,7 +194,7 @@ export async function traceLive(
   notes.push(...hostsBefore.notes);
   listener.useHosts([...hostsBefore.hosts, ...hostsAfter.hosts]);
   await listener.finish();
-  notes.push(...listener.routeCheck.disagreements);
+  notes.push(...routeCheck.disagreements);
   return ok({
     rulesets: rulesetsOf(inForce),
     events: listener.events.counts,
@@ -271,11 +284,12 @@ class Listener {
   filter: Filter | null = null;
   readonly #explainer: Explainer;
   readonly #onExplained: OnExplained;
-  readonly routeCheck = new RouteCheck();
+  readonly #routeCheck: RouteCheck;
   /** Journeys are shown one after the other, however slow the reader is. */
   #showing: Promise<void> = Promise.resolve();
 
-  constructor(book: RuleBook, filter: Filter | null, onExplained: OnExplained) {
+  constructor(book: RuleBook, filter: Filter | null, onExplained: OnExplained, routeCheck: RouteCheck) {
+    this.#routeCheck = routeCheck;
     const matches = filterPredicate(filter);
     this.#explainer = new Explainer(book, {
       linker: { idleNanos: IDLE_NANOS, idleEvents: 1_000_000 },
@@ -331,7 +345,7 @@ class Listener {
     if (leaving.length === 0) return;
     this.journeys += leaving.length;
     this.#showing = this.#showing.then(async () => {
-      for (const explained of await this.routeCheck.check(leaving)) await this.#onExplained(explained);
+      for (const explained of await this.#routeCheck.check(leaving)) await this.#onExplained(explained);
     });
   }
 }

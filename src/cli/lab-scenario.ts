@@ -21,7 +21,6 @@ export async function runScenarioLab(
   const tally = new Tally();
   const stop = stopSignal(output);
   const all: Explained[] = [];
-  let namespaces: Readonly<Record<string, string>> = {};
   say(scenario.story);
   await printer.begin();
   const done = await runScenario(
@@ -30,8 +29,7 @@ export async function runScenarioLab(
     {
       signal: stop.signal,
       onUp: (built) => {
-        namespaces = built.namespaces;
-        say(`built ${Object.values(namespaces).join(", ")} (${rulesWords(variant)})`);
+        say(`built ${Object.values(built.namespaces).join(", ")} (${rulesWords(variant)})`);
         say(`tracing ${scenario.trace.filter} in: ${scenario.trace.hosts.join(", ")}`);
       },
     },
@@ -46,14 +44,15 @@ export async function runScenarioLab(
     sayRefusal(done.error);
     return done.error.status;
   }
-  const { live, objections } = done.value;
+  const { live, objections, witness } = done.value;
   await printer.end(liveSummaryObject(tally, live));
   if (output.isClosed) return 0;
   for (const line of liveSummaryLines(tally, live)) say(line);
-  const { wrong, awaited } = compare(scenario, variant, all, namespaces);
+  const { wrong, awaited, unseen } = compare(scenario, variant, all, witness);
   for (const what of objections) say(`the kernel did otherwise: ${what}`);
   for (const what of wrong) say(`nfpath is wrong here: ${what}`);
   if (awaited.length > 0) say(`nfpath does not know yet: ${awaited.join(", ")}`);
+  for (const packet of unseen) say(`this trace cannot show what became of ${packet}`);
   if (objections.length + wrong.length === 0) say("the kernel's counters agree; the lab is removed");
   if (live.notRestored !== null) return live.notRestored.status;
   return objections.length + wrong.length === 0 ? 0 : 1;

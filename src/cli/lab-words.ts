@@ -39,10 +39,6 @@ export function chooseVariant(scenario: Scenario, wanted: Variant | undefined): 
   const variant = wanted ?? variants[0];
   if (variant !== undefined && variants.includes(variant)) return ok(variant);
   return refused(
-    refusal(
-      2,
-      `lab: ${scenario.name} has no ${wanted} rules`,
-      `--backend ${variants.join(" or ")}, or none of it`,
-    ),
+    refusal(2, `lab: ${scenario.name} has no ${wanted} rules`, `--backend ${variants.join(" or ")}`),
   );
 }

@@ -18,6 +18,8 @@ const DEBIAN_PACKAGES: Readonly<Record<string, string>> = {
   setpriv: "util-linux",
   ip: "iproute2",
   tc: "iproute2",
+  ss: "iproute2",
+  bridge: "iproute2",
   sysctl: "procps",
   conntrack: "conntrack",
   ipset: "ipset",

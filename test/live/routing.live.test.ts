@@ -14,7 +14,7 @@ import { sendDatagram } from "../../src/linux/datagram.ts";
 import { inNetns } from "../../src/linux/netns.ts";
 import { runProcess } from "../../src/linux/process.ts";
 import { findProgram } from "../../src/linux/programs.ts";
-import { askRoutes } from "../../src/linux/snapshot/ask-routes.ts";
+import { RouteAsker } from "../../src/linux/snapshot/ask-routes.ts";
 import { takeSnapshot } from "../../src/linux/snapshot/take-snapshot.ts";
 import { addNetns, deleteNetns, shell } from "../support/namespaces.ts";
 import { type Random, randomFrom } from "../support/random.ts";
@@ -24,7 +24,7 @@ const lacks = process.getuid?.() !== 0 ? "needs root" : findProgram("ip") === nu
 const HOST = `nfpRo${process.pid}`;
 const FAR = `nfpRf${process.pid}`;
 const DEVICES = ["d0", "d1", "d2", "d3"] as const;
-const SEEDS = (process.env.NFPATH_ROUTING_SEEDS ?? "1,2,3").split(",").map(Number);
+const SEEDS = (process.env.NFPATH_ROUTING_SEEDS ?? "1,2,3,4,5,6,7,8").split(",").map(Number);
 const QUESTIONS = 300;
 
 /** Each device has a network of its own: 10.N.0.1/24 and fd00:N::1/64. `d3` has none, and a router on none of them. */
@@ -63,7 +63,9 @@ describe.skipIf(lacks !== null)(`routing from a snapshot${lacks === null ? "" : 
     expect(host.absences).toEqual([]);
     expect(host.unread).toEqual([]);
     const questions = Array.from({ length: QUESTIONS }, () => questionOf(random));
-    const answers = await askRoutes(HOST, questions);
+    const asker = new RouteAsker(HOST);
+    const answers = await asker.ask(questions);
+    await asker.end();
     let untold = 0;
     const differences = questions.flatMap((question, at) => {
       const ours = expected(host, question);
@@ -241,29 +243,40 @@ function routeWords(random: Random, family: "ip" | "ip6"): string {
     if (device === 3 || random.chance(0.3)) return `dev ${DEVICES[device]}`;
     return `via ${(family === "ip" ? v4 : v6)(device, 2)} dev ${DEVICES[device]}`;
   };
-  if (random.chance(0.15)) return `${prefix(random, family)}${tail} nexthop ${way()} nexthop ${way()}`;
+  if (random.chance(0.2)) {
+    const routers = [0, 1, 2].map(
+      (device) => `nexthop via ${(family === "ip" ? v4 : v6)(device, 2)} dev ${DEVICES[device]}`,
+    );
+    const [skipped] = routers.splice(random.below(3), 1);
+    return `${prefix(random, family)}${tail} ${routers.join(" ")}${random.chance(0.2) ? ` ${skipped}` : ""}`;
+  }
   return `${tos}${prefix(random, family)} ${way()}${tail}`;
 }
 
 function ruleWords(random: Random, family: "ip" | "ip6"): string {
-  const priority = 100 + random.below(200);
-  const words = [`pref ${priority}`];
+  const conditions = [
+    () => `from ${prefix(random, family)}`,
+    () => `to ${prefix(random, family)}`,
+    () => random.of(["fwmark 1", "fwmark 2", "fwmark 0x10/0xf0"]),
+    () => `iif ${random.of([...DEVICES, "lo", "lo", "none"])}`,
+    () => `oif ${random.of(DEVICES)}`,
+    () => "tos 0x10",
+    () => `ipproto ${random.of(["udp", "tcp"])}`,
+    () => `ipproto udp ${random.of(["dport 53", "dport 50-60", "sport 1000-2000"])}`,
+  ];
+  const words = [`pref ${100 + random.below(200)}`];
   if (random.chance(0.15)) words.unshift("not");
-  if (random.chance(0.4)) words.push(`from ${prefix(random, family)}`);
-  if (random.chance(0.3)) words.push(`to ${prefix(random, family)}`);
-  if (random.chance(0.3)) words.push(random.of(["fwmark 1", "fwmark 2", "fwmark 0x10/0xf0"]));
-  if (random.chance(0.25)) words.push(`iif ${random.of([...DEVICES, "lo", "none"])}`);
-  if (random.chance(0.1)) words.push(`oif ${random.of(DEVICES)}`);
-  if (random.chance(0.1)) words.push("tos 0x10");
-  if (random.chance(0.2)) words.push(`ipproto ${random.of(["udp", "tcp"])}`);
-  if (random.chance(0.1)) words.push(random.of(["dport 53", "dport 50-60", "sport 1000-2000"]));
-  const end = random.below(10);
+  words.push(random.of(conditions)());
+  // A condition twice is refused, and so is the rule: others are left.
+  if (random.chance(0.3)) words.push(random.of(conditions)());
+  const end = random.below(12);
   if (end === 0) words.push(random.of(["blackhole", "unreachable", "prohibit"]));
   else if (end === 1) words.push("goto 32766");
   else if (end === 2) words.push("nop");
   else {
     words.push(`lookup ${random.of(["main", "100", "101", "102", "103"])}`);
-    if (random.chance(0.2)) words.push(`suppress_prefixlength ${random.of([0, 8, 16, 24])}`);
+    const lengths = family === "ip" ? [0, 8, 16, 24] : [0, 16, 32, 48];
+    if (random.chance(0.4)) words.push(`suppress_prefixlength ${random.of(lengths)}`);
   }
   return words.join(" ");
 }
@@ -274,8 +287,8 @@ function settings(random: Random): readonly string[] {
   return [
     "sysctl -qw net.ipv4.ip_forward=1 net.ipv6.conf.all.forwarding=1",
     "sysctl -qw net.ipv4.conf.d2.forwarding=0",
-    ...of("rp_filter", [0, 0, 1, 2]),
-    ...of("src_valid_mark", [0, 0, 1]),
+    ...of("rp_filter", [0, 0, 0, 1, 1, 2]),
+    ...of("src_valid_mark", [0, 0, 0, 1]),
     ...of("accept_local", [0, 0, 0, 1]),
     ...of("route_localnet", [0, 0, 0, 1]),
   ];

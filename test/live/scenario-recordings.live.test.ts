@@ -6,29 +6,15 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
-import { openEvidence } from "../../src/app/evidence.ts";
-import { explain } from "../../src/app/explain.ts";
 import { recordScenario } from "../../src/app/lab-recording.ts";
-import type { Explained } from "../../src/core/diagnosis/diagnose.ts";
 import { compare } from "../../src/lab/scenarios/verdict.ts";
-import { treeOf } from "../support/explained.ts";
+import { explainCollection, treeOf } from "../support/explained.ts";
 import { lacking, lacks, scenarioRuns } from "../support/scenario-runs.ts";
 
 let scratch: string;
 
 /** A script sleeps for a second at its start and at its end. */
 vi.setConfig({ maxConcurrency: 10 });
-
-async function explainCollection(path: string): Promise<readonly Explained[]> {
-  const evidence = openEvidence([path]);
-  if (!evidence.ok) throw new Error(evidence.error.message);
-  const explained: Explained[] = [];
-  // Refused when there is no packet in it, as it should be of some.
-  await explain({ ...evidence.value, year: null }, (one) => {
-    explained.push(one);
-  });
-  return explained;
-}
 
 describe.skipIf(lacks !== null)(`recorded${lacks === null ? "" : ` (skipped: ${lacks})`}`, () => {
   beforeAll(() => {
@@ -46,7 +32,10 @@ describe.skipIf(lacks !== null)(`recorded${lacks === null ? "" : ` (skipped: ${l
     for (const [host, path] of Object.entries(recorded.value.collections)) {
       const explained = await explainCollection(path);
       const ofHost = { ...scenario, truths: scenario.truths.filter((truth) => truth.host === host) };
-      expect(compare(ofHost, variant, explained, null).wrong, treeOf(explained)).toEqual([]);
+      expect(
+        compare(ofHost, variant, explained, { netns: null, besides: [], isCollection: true }).wrong,
+        treeOf(explained),
+      ).toEqual([]);
     }
   });
 });

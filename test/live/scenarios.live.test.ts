@@ -12,6 +12,7 @@ import { treeOf } from "../support/explained.ts";
 import { lacking, lacks, scenarioRuns } from "../support/scenario-runs.ts";
 
 const awaited = new Map<string, Set<string>>();
+const unseen: string[] = [];
 
 describe.skipIf(lacks !== null)(`scenarios${lacks === null ? "" : ` (skipped: ${lacks})`}`, () => {
   for (const [run, why] of lacking) it.skip(`${run} (skipped: ${why})`);
@@ -35,9 +36,10 @@ describe.skipIf(lacks !== null)(`scenarios${lacks === null ? "" : ` (skipped: ${
     if (!run.ok) throw new Error(`${run.error.message}; ${run.error.hint}`);
     expect(run.value.objections, "the kernel's word").toEqual([]);
     expect([run.value.live.notes, run.value.live.gaps, run.value.live.notRestored]).toEqual([[], [], null]);
-    const comparison = compare(scenario, variant, explained, namespaces);
+    const comparison = compare(scenario, variant, explained, run.value.witness);
     expect(comparison.wrong, treeOf(explained)).toEqual([]);
     for (const code of comparison.awaited) awaited.set(code, (awaited.get(code) ?? new Set()).add(name));
+    for (const packet of comparison.unseen) unseen.push(`${name}: ${packet}`);
     const left = listNetns();
     expect(Object.values(namespaces).filter((netns) => left.includes(netns))).toEqual([]);
   });
@@ -45,5 +47,6 @@ describe.skipIf(lacks !== null)(`scenarios${lacks === null ? "" : ` (skipped: ${
   afterAll(() => {
     const codes = [...awaited].sort().map(([code, names]) => `${code} (${[...names].join(", ")})`);
     if (codes.length > 0) console.log(`${codes.length} causes awaited by scenarios: ${codes.join("; ")}`);
+    if (unseen.length > 0) console.log(`not to be seen on this machine: ${unseen.join("; ")}`);
   });
 });

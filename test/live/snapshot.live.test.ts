@@ -155,6 +155,21 @@ describe.skipIf(lacks !== null)(`the host's side${lacks === null ? "" : ` (${lac
     expect(Date.parse(after?.takenAt ?? "")).toBeGreaterThan(Date.parse(before?.takenAt ?? ""));
   });
 
+  test("the kernel is still asked when nfpath has given up its rights", async () => {
+    const send = ["ip", "netns", "exec", FAR, process.execPath, "-e"];
+    const code =
+      'const s = require("dgram").createSocket("udp4"); s.send("x", 9, "192.0.2.1", () => s.close())';
+    const ran = await nfpath([
+      ...["trace", "--netns", FAR, "--format", "jsonl", "udp dst port 9", "--"],
+      ...send,
+      `setTimeout(() => { ${code} }, 700)`,
+    ]);
+    expect([ran.status, JSON.parse(ran.stdout.split("\n")[0] ?? "").routing[0].kernel]).toEqual([
+      0,
+      { agrees: true, words: "unicast veth1" },
+    ]);
+  });
+
   test("where the routes have changed since, it says so and shows where the packet went", async () => {
     const { explained, report } = await trace(async () => {
       await shell("ip route del blackhole 198.51.100.0/24; ip route add 198.51.100.0/24 via 192.0.2.1", FAR);

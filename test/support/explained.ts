@@ -1,4 +1,5 @@
 /** Runs `explain` over inputs in memory and gives what a person and a program would see. */
+import { openEvidence } from "../../src/app/evidence.ts";
 import { type ExplainReport, explain } from "../../src/app/explain.ts";
 import type { Explained } from "../../src/core/diagnosis/diagnose.ts";
 import { type JourneyContract, journeyContract } from "../../src/core/views/contract.ts";
@@ -23,6 +24,17 @@ export async function explainInputs(
   });
   if (!done.ok) throw new Error(`${done.error.message}; ${done.error.hint}`);
   return { explained, journeys: explained.map(journeyContract), tree: treeOf(explained), report: done.value };
+}
+
+/** What the printed script left: a directory, or its tar. Nothing where there is no packet in it, as there should not be in some. */
+export async function explainCollection(path: string): Promise<readonly Explained[]> {
+  const evidence = openEvidence([path]);
+  if (!evidence.ok) throw new Error(evidence.error.message);
+  const explained: Explained[] = [];
+  await explain({ ...evidence.value, year: null }, (one) => {
+    explained.push(one);
+  });
+  return explained;
 }
 
 export function treeOf(explained: readonly Explained[]): string {

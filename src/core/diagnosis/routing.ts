@@ -13,6 +13,8 @@ export interface RoutingNote {
   /** The first step behind the decision, as an index; null where the packet was not seen again. */
   readonly beforeStep: number | null;
   readonly question: RouteQuestion;
+  /** `ip route get` takes the question. It makes no packet from an address that the host has not, as a REJECT does. */
+  readonly isAskable: boolean;
   readonly decision: Decision;
   /** What `ip route get` says of the same packet, on a host that could be asked; null where nobody asked. */
   readonly kernel: KernelWord | null;
@@ -95,7 +97,13 @@ function noteOf(
   const reception = receive(host, question);
   const decided =
     reception.kind === "not-known" && behind !== null ? asSeen(host, question, reception) : reception;
-  return { beforeStep: next, question, decision: { at: "reception", reception: decided }, kernel: null };
+  return {
+    beforeStep: next,
+    question,
+    isAskable: true,
+    decision: { at: "reception", reception: decided },
+    kernel: null,
+  };
 }
 
 /** It was seen behind routing, so it passed whatever check could not be computed: its route may be known all the same. */
@@ -117,14 +125,19 @@ function departureOf(
   beforeStep: number,
   host: HostSnapshot,
 ): RoutingNote {
+  const isAskable = isOwn(host, question);
   const noteOf = (asked: RouteQuestion): RoutingNote => {
     const answer = depart(host, asked);
-    return { beforeStep, question: asked, decision: { at: "departure", answer }, kernel: null };
+    return { beforeStep, question: asked, isAskable, decision: { at: "departure", answer }, kernel: null };
   };
   const note = noteOf(question);
   if (out === null || leadsTo(note, out)) return note;
   const unbound = noteOf({ ...question, src: null });
   return leadsTo(unbound, out) ? unbound : note;
+}
+
+function isOwn({ addresses }: HostSnapshot, { src }: RouteQuestion): boolean {
+  return src === null || (addresses ?? []).some(({ address }) => address === src) || src.startsWith("127.");
 }
 
 function leadsTo({ decision }: RoutingNote, out: string): boolean {

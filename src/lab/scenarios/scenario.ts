@@ -24,12 +24,7 @@ export interface Scenario {
   readonly services?: readonly Service[];
   readonly acts: readonly Act[];
   /** Traced hosts, and which packets. */
-  readonly trace: {
-    readonly hosts: readonly string[];
-    readonly filter: string;
-    /** What must be heard beside the trace, because the packet never comes to a hook or dies in silence behind the last. */
-    readonly beside?: readonly ("wire" | "drops")[];
-  };
+  readonly trace: { readonly hosts: readonly string[]; readonly filter: string };
   readonly truths: readonly Truth[];
   /** What only the kernel can say, so that the truth is proved without nfpath. Never empty. */
   readonly proofs: readonly Proof[];
@@ -109,6 +104,9 @@ export interface FramePacket {
   readonly bytes: Uint8Array;
 }
 
+/** `nfpath trace --wire` and `--drops`. */
+export type Beside = "wire" | "drops";
+
 /** What is true of every packet that matches. */
 export interface Truth {
   /** In pcap-filter's words; tells the packet as it was first seen from all others of the trace. */
@@ -128,6 +126,10 @@ export interface Truth {
   readonly packets?: number;
   /** The link that it leaves by. */
   readonly out?: string;
+  /** What a trace must have beside netfilter's word to know this: what was on the wire, what the kernel freed and why. */
+  readonly needs?: Beside;
+  /** Why the printed script's collection cannot show it, where it cannot. */
+  readonly notCollected?: string;
 }
 
 export type Proof =
@@ -149,6 +151,11 @@ export type Proof =
 
 export function variantsOf(scenario: Scenario): readonly Variant[] {
   return VARIANTS.filter((variant) => scenario.rules[variant] !== undefined);
+}
+
+/** Whether some truth of it cannot be known without. */
+export function needs({ truths }: Scenario, beside: Beside): boolean {
+  return truths.some((truth) => truth.needs === beside);
 }
 
 export function forVariant<Value extends string | readonly string[]>(

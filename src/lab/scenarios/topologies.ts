@@ -127,3 +127,6 @@ export const MANGLE = table(
   ["PREROUTING ACCEPT", "INPUT ACCEPT", "FORWARD ACCEPT", "OUTPUT ACCEPT", "POSTROUTING ACCEPT"],
   [],
 );
+
+/** As MANGLE, and before conntrack, where a packet can end too. */
+export const RAW = table("raw", ["PREROUTING ACCEPT", "OUTPUT ACCEPT"], []);

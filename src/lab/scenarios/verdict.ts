@@ -10,28 +10,48 @@ import type { Filter } from "../../core/filters/filter.ts";
 import { parseFilter } from "../../core/filters/parse.ts";
 import { matchesFilter } from "../../core/filters/predicate.ts";
 import type { Journey, Step } from "../../core/journeys/journey.ts";
-import { forVariant, type Scenario, type Truth, type Variant } from "./scenario.ts";
+import { type Beside, forVariant, type Scenario, type Truth, type Variant } from "./scenario.ts";
 
 export interface Comparison {
   /** Where nfpath is wrong, a sentence each. */
   readonly wrong: readonly string[];
   /** Codes that some truth needs and that nfpath does not have yet. */
   readonly awaited: readonly string[];
+  /** Packets of truths that this evidence cannot show. */
+  readonly unseen: readonly string[];
 }
 
-/** @param netns the host's namespace as the journeys call it; null where they do not tell, and come from one host */
+/** Where the journeys come from. */
+export interface Witness {
+  /** The hosts' namespaces as the journeys call them; null where they do not tell, and come from one host. */
+  readonly netns: Readonly<Record<string, string>> | null;
+  /** What was heard beside netfilter's word. */
+  readonly besides: readonly Beside[];
+  /** What the printed script has collected, and not a live trace. */
+  readonly isCollection?: boolean;
+}
+
 export function compare(
   scenario: Scenario,
   variant: Variant,
   explained: readonly Explained[],
-  netns: Readonly<Record<string, string>> | null,
+  { netns, besides, isCollection = false }: Witness,
 ): Comparison {
+  const unseen: string[] = [];
   const wrong: string[] = [];
   const awaited: string[] = [];
   for (const truth of scenario.truths) {
     const findings = truth.findings === undefined ? [] : forVariant(truth.findings, variant);
     const needed = [...(truth.cause === null ? [] : [truth.cause]), ...findings];
     awaited.push(...needed.filter((code) => !isKnown(code)));
+    if (truth.needs !== undefined && !besides.includes(truth.needs)) {
+      unseen.push(`${truth.packet} (needs ${truth.needs})`);
+      continue;
+    }
+    if (isCollection && truth.notCollected !== undefined) {
+      unseen.push(`${truth.packet} (${truth.notCollected})`);
+      continue;
+    }
     const filter = filterOf(truth);
     const about = explained.filter(
       ({ journey }) =>
@@ -41,7 +61,7 @@ export function compare(
     );
     wrong.push(...compareAll(truth, about, findings, variant).map((what) => `${truth.packet}: ${what}`));
   }
-  return { wrong, awaited: [...new Set(awaited)] };
+  return { wrong, awaited: [...new Set(awaited)], unseen };
 }
 
 function compareAll(
@@ -52,9 +72,10 @@ function compareAll(
 ): readonly string[] {
   const isAwaited = truth.cause !== null && !isKnown(truth.cause);
   const place = forVariant(truth.place, variant);
-  // Nothing tells of it but what is still to come.
-  if (place === "never" && (isAwaited || !findings.every(isKnown)))
-    return about.length === 0 ? [] : ["netfilter never sees it, and there is a journey"];
+  if (place === "never" && about.some(({ journey }) => journey.steps.length > 0))
+    return ["netfilter never sees it, and there is a step"];
+  // What is on the wire becomes a journey with the cause that explains it.
+  if (place === "never" && (isAwaited || !findings.every(isKnown))) return [];
   const packets = truth.packets ?? 1;
   if (about.length < packets) return [`${about.length} journeys, and not ${packets}`];
   if (isAwaited) return [];

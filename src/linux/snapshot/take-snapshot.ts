@@ -16,7 +16,7 @@ import type { HostSection, HostSnapshot, IpFamily, RulesetText } from "../../cor
 import { HostDraft } from "../../core/hosts/host-draft.ts";
 import { SystemCallError } from "../libc.ts";
 import { findNetns, inNetns } from "../netns.ts";
-import { runSuccessfully } from "../process.ts";
+import { missingProgram, runSuccessfully } from "../process.ts";
 import { findProgram } from "../programs.ts";
 import { type HostRefusal, hostRefusal } from "../refusal.ts";
 import { readRulesetTexts } from "../ruleset-texts.ts";
@@ -182,11 +182,8 @@ async function readRules(netns: string | null, draft: HostDraft): Promise<void> 
 
 async function readIpsets(netns: string | null, draft: HostDraft): Promise<void> {
   if (findProgram("ipset") === null) {
-    draft.absent(
-      "ipsets",
-      "rules ask ipsets, and the program ipset is not installed",
-      "install it: apt-get install ipset",
-    );
+    const { hint } = missingProgram("ipset");
+    draft.absent("ipsets", "rules ask ipsets, and the program ipset is not installed", hint);
     return;
   }
   const run = await runSuccessfully("ipset", ["save"], { netns, timeLimitMs: TIME_LIMIT_MS });

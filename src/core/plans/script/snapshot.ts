@@ -82,10 +82,21 @@ END
   printf '%s' "$us_name"
 }
 
+# A shell reads byte by byte, and the kernel gives a number in one read or not at all (proc_dointvec): so cat, or sysctl for all.
 list_settings() {
+  if have sysctl; then
+    sysctl -a 2>/dev/null | while IFS= read -r ls_line; do
+      case $ls_line in
+        *secret* | *_key\ *) ;;
+        net.ipv4.ip_forward\ * | net.ipv4.conf.* | net.ipv6.conf.* | net.ipv4.icmp_* | net.netfilter.* | net.bridge.*) printf '%s\n' "$ls_line" ;;
+      esac
+    done
+    return 0
+  fi
   for ls_file in /proc/sys/net/ipv4/ip_forward /proc/sys/net/ipv4/conf/*/* /proc/sys/net/ipv6/conf/*/* \
     /proc/sys/net/ipv4/icmp_* /proc/sys/net/netfilter/nf_log/* /proc/sys/net/netfilter/nf_* /proc/sys/net/bridge/*; do
-    if [ -f "$ls_file" ] && IFS= read -r ls_value <"$ls_file"; then printf '%s = %s\n' "$ls_file" "$ls_value"; fi
+    case $ls_file in *secret) continue ;; esac
+    if [ -f "$ls_file" ] && ls_value=$(cat "$ls_file"); then printf '%s = %s\n' "$ls_file" "$ls_value"; fi
   done
 }
 

@@ -1,6 +1,6 @@
 /** The end of the way, or its very beginning: a socket, a checksum, a fragment, an address of the link. */
 import { fragments, packet, udp } from "../packets.ts";
-import type { Act, FramePacket, Scenario, Truth } from "../scenario.ts";
+import type { Act, Beside, FramePacket, Scenario, Truth } from "../scenario.ts";
 import { CLIENT, iptables, MANGLE, NO_RULES, ROUTER, ROUTER6, routed, SERVER, table } from "../topologies.ts";
 
 const DATAGRAM = udp({ sport: 40_000, dport: 5001 });
@@ -11,8 +11,9 @@ function sent(...packets: readonly FramePacket[]): readonly Act[] {
   return [{ kind: "frames", host: "client", link: "eth0", to: ["router", "c0"], packets }];
 }
 
-function lost(cause: string, outcome: Truth["outcome"], place: string): readonly Truth[] {
-  return [{ packet: "udp dst port 5001", host: "router", outcome, cause, place }];
+function lost(cause: string, outcome: Truth["outcome"], place: string, needs?: Beside): readonly Truth[] {
+  const truth: Truth = { packet: "udp dst port 5001", host: "router", outcome, cause, place };
+  return [needs === undefined ? truth : { ...truth, needs }];
 }
 
 export const ARRIVAL: readonly Scenario[] = [
@@ -23,8 +24,8 @@ export const ARRIVAL: readonly Scenario[] = [
     network: routed(),
     rules: NO_RULES,
     acts: [{ kind: "udp", host: "client", to: ROUTER, port: 5001, from: 40_000, ends: "ECONNREFUSED" }],
-    trace: { ...OF_IT, beside: ["drops"] },
-    truths: lost("no-listener", "rejected", "after input"),
+    trace: OF_IT,
+    truths: lost("no-listener", "rejected", "after input", "drops"),
     proofs: [
       { kind: "counter", host: "router", name: "UdpNoPorts", is: 1 },
       { kind: "counter", host: "client", name: "IcmpInDestUnreachs", is: 1 },
@@ -76,7 +77,7 @@ export const ARRIVAL: readonly Scenario[] = [
       },
       { kind: "udp", host: "client", to: ROUTER, port: 5001, from: 40_001, bytes: 1400, ends: "silence" },
     ],
-    trace: { ...OF_IT, beside: ["drops"] },
+    trace: OF_IT,
     truths: [
       {
         packet: "udp src port 40001",
@@ -84,6 +85,7 @@ export const ARRIVAL: readonly Scenario[] = [
         outcome: "dropped",
         cause: "socket-full",
         place: "after input",
+        needs: "drops",
       },
     ],
     proofs: [{ kind: "counter", host: "router", name: "UdpRcvbufErrors", is: 2, orMore: true }],
@@ -98,8 +100,8 @@ export const ARRIVAL: readonly Scenario[] = [
     acts: sent(
       packet({ src: CLIENT, dst: ROUTER }, udp({ sport: 40_000, dport: 5001, hasBadChecksum: true })),
     ),
-    trace: { ...OF_IT, beside: ["wire"] },
-    truths: lost("bad-checksum", "dropped", "after input"),
+    trace: OF_IT,
+    truths: lost("bad-checksum", "dropped", "after input", "wire"),
     proofs: [
       { kind: "counter", host: "router", name: "UdpInCsumErrors", is: 1 },
       { kind: "received", host: "router", port: 5001, times: 0 },
@@ -122,8 +124,8 @@ export const ARRIVAL: readonly Scenario[] = [
     },
     services: [{ host: "server", kind: "udp-silent", port: 5001 }],
     acts: sent(...fragments({ src: CLIENT, dst: SERVER, id: 77 }, LARGE, 1400).slice(0, 1)),
-    trace: { ...OF_IT, beside: ["wire"] },
-    truths: lost("fragment-missing", "dropped", "never"),
+    trace: OF_IT,
+    truths: lost("fragment-missing", "dropped", "never", "wire"),
     proofs: [
       { kind: "counter", host: "router", name: "IpReasmFails", is: 1 },
       { kind: "counter", host: "router", name: "IpReasmTimeout", is: 1 },
@@ -148,6 +150,7 @@ export const ARRIVAL: readonly Scenario[] = [
         outcome: "rejected",
         cause: "fragment-missing",
         place: "after prerouting",
+        notCollected: "nft's text does not tell that it is a fragment",
       },
     ],
     proofs: [
@@ -212,8 +215,8 @@ export const ARRIVAL: readonly Scenario[] = [
         packets: [packet({ src: CLIENT, dst: ROUTER }, DATAGRAM)],
       },
     ],
-    trace: { ...OF_IT, beside: ["wire"] },
-    truths: lost("wrong-mac", "dropped", "never"),
+    trace: OF_IT,
+    truths: lost("wrong-mac", "dropped", "never", "wire"),
     proofs: [
       {
         kind: "ip",

@@ -8,6 +8,7 @@ import {
   legacy,
   MANGLE,
   nft,
+  RAW,
   ROUTER,
   ROUTER6,
   routed,
@@ -456,7 +457,7 @@ export const FILTERING: readonly Scenario[] = [
     rules: {
       ...legacy(
         "router",
-        table("filter", FILTER_CHAINS, ["-A FORWARD -m conntrack --ctstate NEW,ESTABLISHED -j ACCEPT"]),
+        RAW + table("filter", FILTER_CHAINS, ["-A FORWARD -m conntrack --ctstate NEW,ESTABLISHED -j ACCEPT"]),
       ),
       ...nft(
         "router",

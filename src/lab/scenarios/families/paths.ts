@@ -116,8 +116,14 @@ export const PATHS: readonly Scenario[] = [
     network: bridged("0"),
     rules: NO_FORWARDING,
     acts: PING,
-    trace: { hosts: ["bridge"], filter: "icmp", beside: ["wire"] },
-    truths: ofPing({ outcome: "forwarded", cause: null, place: "never", findings: ["bridged"] }),
+    trace: { hosts: ["bridge"], filter: "icmp" },
+    truths: ofPing({
+      outcome: "forwarded",
+      cause: null,
+      place: "never",
+      findings: ["bridged"],
+      needs: "wire",
+    }),
     proofs: [
       { kind: "counter", host: "server", name: "IcmpInEchos", is: 1 },
       { kind: "counter", host: "client", name: "IcmpInEchoReps", is: 1 },

@@ -14,8 +14,14 @@ function sent(...packets: readonly FramePacket[]): readonly Act[] {
   return [{ kind: "frames", host: "client", link: "eth0", to: ["router", "c0"], packets }];
 }
 
-function lost(cause: string, outcome: Truth["outcome"], place = "after prerouting"): readonly Truth[] {
-  return [{ packet: "udp dst port 5001", host: "router", outcome, cause, place }];
+function lost(
+  cause: string,
+  outcome: Truth["outcome"],
+  place = "after prerouting",
+  notCollected?: string,
+): readonly Truth[] {
+  const truth: Truth = { packet: "udp dst port 5001", host: "router", outcome, cause, place };
+  return [notCollected === undefined ? truth : { ...truth, notCollected }];
 }
 
 function to(address: string, ends: string): readonly Act[] {
@@ -237,7 +243,7 @@ export const ROUTING: readonly Scenario[] = [
       ),
     ),
     trace: OF_IT,
-    truths: lost("too-big", "rejected"),
+    truths: lost("too-big", "rejected", "after prerouting", "nft's text does not tell DF"),
     proofs: [
       { kind: "counter", host: "router", name: "IpFragFails", is: 1 },
       { kind: "counter", host: "client", name: "IcmpInDestUnreachs", is: 1 },
@@ -337,7 +343,7 @@ export const ROUTING: readonly Scenario[] = [
     rules: NO_RULES,
     acts: to("198.51.100.77", "silence"),
     trace: OF_IT,
-    truths: lost("no-neighbour", "rejected", "after postrouting"),
+    truths: lost("no-neighbour", "rejected", "after postrouting", "it lists neighbours at its start"),
     proofs: [
       { kind: "ip", host: "router", words: "neighbour show 198.51.100.77", says: "FAILED" },
       { kind: "counter", host: "client", name: "IcmpInDestUnreachs", is: 1 },

@@ -187,7 +187,7 @@ export const TRANSLATION: readonly Scenario[] = [
     },
     services: [{ host: "server", kind: "udp-echo", port: 5001 }],
     acts: [udpTo(SERVER, 5001, 40_000, "echo"), udpTo(SERVER, 5001, 40_001, "silence")],
-    trace: { hosts: ["router"], filter: "udp dst port 5001", beside: ["drops"] },
+    trace: { hosts: ["router"], filter: "udp dst port 5001" },
     truths: [
       {
         packet: "udp src port 40000",
@@ -204,6 +204,7 @@ export const TRANSLATION: readonly Scenario[] = [
         outcome: "dropped",
         cause: "nat-failed",
         place: "after postrouting",
+        needs: "drops",
       },
     ],
     proofs: [
