@@ -62,6 +62,9 @@ function beneath(journey: Journey, { besides, host, outcome }: Circumstances): R
   ];
 }
 
+/** Listings without details do not tell an interface's kind, but whose ports there are. */
 function isBridge(dev: string, host: HostSnapshot | null): boolean {
-  return host?.links?.find(({ name }) => name === dev)?.kind === "bridge";
+  const kind = host?.links?.find(({ name }) => name === dev)?.kind ?? null;
+  if (kind !== null) return kind === "bridge";
+  return host?.links?.some(({ master }) => master === dev) ?? false;
 }
