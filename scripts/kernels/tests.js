@@ -25,6 +25,9 @@ export const LEFT_OUT = {
   "test/live/filters.live.test.ts":
     "the judges are tcpdump and nft, which are this machine's programs there too",
   "test/live/flows.live.test.ts": "it groups what tracing.live.test.ts has traced there",
+  "test/live/linking.live.test.ts":
+    "tens of thousands of events from senders that race: emulation would race with itself",
+  "test/live/linking-situations.live.test.ts": "not tried on other kernels yet; --tests runs it",
   "test/live/why-not.live.test.ts":
     "conditions are the rules' words, and a hundred of them in one chain: emulation would take long",
   "test/live/lab.live.test.ts": "the lab runs on both backends in test/kernels/lab.guest.ts",

@@ -37,6 +37,8 @@ export const SYSTEM_PACKAGES = [
 export const TEST_PACKAGES = [
   ...SYSTEM_PACKAGES,
   { name: "conntrack", programs: ["conntrack"], purpose: "tests: the second opinion on connections" },
+  { name: "gcc", programs: ["cc"], purpose: "tests: a sender of packets that carry their names" },
+  { name: "libc6-dev", programs: ["cc"], purpose: "tests: the same" },
   {
     name: "bpftrace",
     programs: ["bpftrace"],

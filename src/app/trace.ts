@@ -330,7 +330,7 @@ class Listener {
   }
 
   async finish(): Promise<void> {
-    this.#show(this.#explainer.end());
+    this.#show(this.#explainer.end(this.stoppedAt));
     await this.#showing;
   }
 

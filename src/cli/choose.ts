@@ -28,7 +28,9 @@ export interface Choice {
 export function isChosen(explained: Explained, { filter, only, journeys }: Choice): boolean {
   if (journeys != null && !journeys.has(explained.journey.id)) return false;
   if (only !== null && !only.includes(explained.outcome.verdict)) return false;
-  return filter === null || matchesAnywhere(explained.journey, filter);
+  return (
+    filter === null || [explained, ...explained.parts].some(({ journey }) => matchesAnywhere(journey, filter))
+  );
 }
 
 function matchesAnywhere(journey: Journey, filter: Filter): boolean {

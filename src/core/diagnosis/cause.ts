@@ -4,7 +4,7 @@ import type { HostSnapshot } from "../hosts/host.ts";
 import type { Besides } from "../journeys/besides.ts";
 import type { Journey } from "../journeys/journey.ts";
 import type { Finding } from "./finding.ts";
-import type { Mapping, Rival } from "./flows.ts";
+import type { Mapping, OtherWay, Rival } from "./flows.ts";
 import type { KnownChains } from "./known-chains.ts";
 import type { Outcome } from "./outcome.ts";
 import type { RoutingNote } from "./routing.ts";
@@ -26,6 +26,8 @@ export interface Circumstances {
   readonly request: Journey | null;
   /** What is known of the silence behind a request; null where it was answered or nobody can tell. */
   readonly silence: Silence | null;
+  /** Where the answer to this request was seen, if not here; null where it was seen nowhere, or here. */
+  readonly otherWay: OtherWay | null;
   /** Whether the trace took an answer to this packet; null where nobody can tell. */
   readonly takesAnswer: boolean | null;
   /** Frames at the interfaces and the kernel's own word of its death; empty where nobody asked for them. */

@@ -5,6 +5,7 @@ import type { HostSnapshot } from "../hosts/host.ts";
 import { type HostBook, NO_HOSTS } from "../hosts/host-book.ts";
 import type { Besides } from "../journeys/besides.ts";
 import type { Journey } from "../journeys/journey.ts";
+import { RelationMemory, type Relations } from "../journeys/relations.ts";
 import type { RuleBook } from "../rulesets/rule-book.ts";
 import { CAUSES, DEATHS } from "./causes.ts";
 import { deathOf } from "./death.ts";
@@ -29,6 +30,12 @@ export interface Explained {
   readonly besides: Besides;
   /** What the routes of a snapshot say about it; empty where there is none. */
   readonly routing: readonly RoutingNote[];
+  /** What other journeys are to it. */
+  readonly relations: Relations;
+  /** Where it went on, in other namespaces: `outcome` is then that of the last of them. */
+  readonly parts: readonly Explained[];
+  /** What became of it in its own namespace. */
+  readonly outcomeHere: Outcome;
   /** The packet's host, as it was when the trace began; null where nobody took a snapshot. */
   readonly host: HostSnapshot | null;
 }
@@ -50,6 +57,7 @@ const GRAVITY: Readonly<Record<Severity, number>> = { error: 0, warning: 1, info
 export class Diagnosis {
   readonly #chains: KnownChains;
   readonly #flows: FlowMemory;
+  readonly #relations = new RelationMemory();
   #hosts: HostBook;
   /** For each journey that was learned and not yet explained, its answer as far as one came. */
   readonly #answers = new Map<string, Answer | null>();
@@ -76,11 +84,17 @@ export class Diagnosis {
   learn(journey: Journey): void {
     this.#chains.learn(journey);
     this.#answers.set(journey.id, null);
+    this.#relations.learn(journey);
     const request = this.#flows.learn(journey, (answer) => {
       // Too late for one that was shown already.
       if (this.#answers.has(journey.id)) this.#answers.set(journey.id, answer);
     });
     if (request !== null) this.#requests.set(journey.id, request);
+  }
+
+  /** The journey in another namespace that this one goes on from; null where none is known. */
+  partBefore(journey: Journey): string | null {
+    return this.#relations.of(journey).continues?.journey ?? null;
   }
 
   /**
@@ -119,6 +133,7 @@ export class Diagnosis {
       mapping,
       request: this.#requests.get(journey.id) ?? null,
       silence: answer === null ? this.#flows.silences.of(journey, latest) : null,
+      otherWay: answer === null && expected !== null ? this.#flows.answeredAnotherWay(journey) : null,
       takesAnswer: expected === null ? null : this.#takes(expected),
       besides,
       host,
@@ -132,6 +147,21 @@ export class Diagnosis {
     findings.sort((a, b) => GRAVITY[a.severity] - GRAVITY[b.severity]);
     this.#answers.delete(journey.id);
     this.#requests.delete(journey.id);
-    return { journey, outcome: circumstances.outcome, findings, answer, mapping, besides, routing, host };
+    const relations = this.#relations.of(journey);
+    this.#relations.forget(journey);
+    const { outcome: outcomeHere } = circumstances;
+    return {
+      journey,
+      outcome: outcomeHere,
+      findings,
+      answer,
+      mapping,
+      besides,
+      routing,
+      host,
+      relations,
+      parts: [],
+      outcomeHere,
+    };
   }
 }

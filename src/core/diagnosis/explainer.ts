@@ -16,6 +16,7 @@ import { unseenJourney } from "../journeys/unseen.ts";
 import type { RuleBook } from "../rulesets/rule-book.ts";
 import { Diagnosis, type Explained, type Takes } from "./diagnose.ts";
 import { FlowMemory } from "./flows.ts";
+import { joinParts, waitingTogether } from "./parts.ts";
 
 export interface ExplainerOptions {
   readonly linker: LinkerOptions;
@@ -108,8 +109,12 @@ export class Explainer {
     return this.#linker.begun;
   }
 
-  /** The input has ended: everything, in the order in which the journeys began. */
-  end(): readonly Explained[] {
+  /**
+   * The input has ended: everything, in the order in which the journeys began.
+   * @param at until when a live source was listened to; null for a recorded one
+   */
+  end(at: Time | null = null): readonly Explained[] {
+    if (at !== null) this.#latest = at;
     this.#linker.end();
     this.#collect();
     return [...this.#release(() => true), ...this.#explainUnseen()];
@@ -142,19 +147,27 @@ export class Explainer {
     this.#diagnosis ??= new Diagnosis(this.#book, this.#flows, this.#hosts, this.#takes);
     const diagnosis = this.#diagnosis;
     this.#held.sort((a, b) => a.open.number - b.open.number);
+    for (const held of this.#held) {
+      if (held.journey !== null) continue;
+      held.journey = assembleJourney(held.open, this.#book);
+      diagnosis.learn(held.journey);
+    }
+    const waiting = waitingTogether(
+      this.#held,
+      (held) => held.journey === null || mayLeave(held, diagnosis.patienceWith(held.journey)),
+      (journey) => diagnosis.partBefore(journey),
+    );
     const leaving: Journey[] = [];
     const staying: Held[] = [];
     for (const held of this.#held) {
-      if (held.journey === null) {
-        held.journey = assembleJourney(held.open, this.#book);
-        diagnosis.learn(held.journey);
-      }
-      if (leaving.length < most && mayLeave(held, diagnosis.patienceWith(held.journey)))
-        leaving.push(held.journey);
+      const { journey } = held;
+      if (journey !== null && leaving.length < most && !waiting.has(journey.id)) leaving.push(journey);
       else staying.push(held);
     }
     this.#held = staying;
-    return leaving.map((journey) => diagnosis.explain(journey, this.#besides.take(journey), this.#latest));
+    return joinParts(
+      leaving.map((journey) => diagnosis.explain(journey, this.#besides.take(journey), this.#latest)),
+    );
   }
 }
 

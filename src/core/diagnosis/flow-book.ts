@@ -99,8 +99,14 @@ export class FlowBook {
     return this.#unplaced;
   }
 
-  /** Adds a journey; returns flows that had to leave, usually none. */
+  /** Adds a journey, in each namespace by itself; returns flows that had to leave, usually none. */
   add(explained: Explained): readonly Flow[] {
+    if (explained.parts.length === 0) return this.#addPart(explained);
+    const here = { ...explained, outcome: explained.outcomeHere };
+    return [here, ...explained.parts].flatMap((part) => this.#addPart(part));
+  }
+
+  #addPart(explained: Explained): readonly Flow[] {
     const tuples = tuplesOf(explained);
     const first = tuples[0];
     if (first === undefined) {

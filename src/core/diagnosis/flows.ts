@@ -44,6 +44,13 @@ export type Rival = Omit<Mapping, "direction">;
 
 const MOST_CONNECTIONS = 100_000;
 
+/** Where an answer was seen whose request went another way. */
+export interface OtherWay {
+  readonly netns: string;
+  /** The answer. */
+  readonly journey: string;
+}
+
 export class FlowMemory {
   /** Which requests nobody answered, as far as that can be told. */
   readonly silences = new Silences();
@@ -51,6 +58,8 @@ export class FlowMemory {
   /** By the tuple of the packet whose translation another connection had first. */
   readonly #rivals = new Map<string, Rival>();
   readonly #connections = new Map<string, Connection>();
+  /** By tuple, the namespaces that a packet with it was seen in, each with its first journey there. */
+  readonly #ways = new Map<string, Map<string, string>>();
   readonly #waiting = new Map<
     string,
     { readonly journey: Journey; readonly first: Journey; readonly answer: (answer: Answer) => void }
@@ -76,6 +85,7 @@ export class FlowMemory {
     }
     const key = tupleKey(journey.netns, protocol, original);
     this.silences.heard(key);
+    this.#passed(journey, protocol, original);
     const waiting = this.#waiting.get(key);
     if (waiting !== undefined) {
       this.#waiting.delete(key);
@@ -98,6 +108,27 @@ export class FlowMemory {
         answer: onAnswer,
       });
     }
+    return null;
+  }
+
+  /** Addresses that several hosts may share are told apart by who saw them: only named namespaces count. */
+  #passed({ netns, id }: Journey, protocol: string, tuple: Tuple): void {
+    if (netns === null) return;
+    const key = tupleKey(null, protocol, tuple);
+    const ways = this.#ways.get(key) ?? new Map<string, string>();
+    if (!ways.has(netns)) ways.set(netns, id);
+    remember(this.#ways, key, ways);
+  }
+
+  /** The answer to this packet passed another host that has not seen the packet itself; null where none did. */
+  answeredAnotherWay(journey: Journey): OtherWay | null {
+    const left = tupleOf(journey.last?.packet ?? null);
+    if (left === null || journey.netns === null) return null;
+    const protocol = journey.last?.packet.protocol ?? "";
+    const there = this.#ways.get(tupleKey(null, protocol, left));
+    const back = this.#ways.get(tupleKey(null, protocol, inverse(left)));
+    if (back === undefined || back.has(journey.netns)) return null;
+    for (const [netns, id] of back) if (there?.has(netns) !== true) return { netns, journey: id };
     return null;
   }
 

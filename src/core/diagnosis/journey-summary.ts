@@ -94,15 +94,22 @@ export class SummaryCounter {
   readonly #findings = new Counts<CauseCode>();
 
   add(explained: Explained): void {
-    const { journey, outcome, findings } = explained;
+    const { journey, outcome } = explained;
+    const parts = [explained, ...explained.parts];
+    const findings = parts.flatMap((part) => part.findings);
     this.#journeys++;
-    this.#addTime(journey);
-    if (journey.netns !== null && this.#namespaces.size < MOST_NAMESPACES)
-      this.#namespaces.add(journey.netns);
+    for (const part of parts) {
+      this.#addTime(part.journey);
+      const { netns } = part.journey;
+      if (netns !== null && this.#namespaces.size < MOST_NAMESPACES) this.#namespaces.add(netns);
+    }
     const { verdict, cause } = outcome;
     this.#outcomes.add(`${verdict} ${cause}`, journey.id, () => ({ verdict, cause }));
-    if (verdict === "dropped" || verdict === "rejected") this.#addEnder(journey, verdict);
-    const kinds = new Map(journey.gaps.map(({ gap, remedy }) => [gap, remedy]));
+    if (verdict === "dropped" || verdict === "rejected")
+      this.#addEnder(parts.at(-1)?.journey ?? journey, verdict);
+    const kinds = new Map(
+      parts.flatMap((part) => part.journey.gaps.map(({ gap, remedy }) => [gap, remedy] as const)),
+    );
     for (const [kind, remedy] of kinds) this.#gaps.add(kind, journey.id, () => ({ kind, remedy }));
     for (const found of new Set(findings.map((finding) => finding.cause))) {
       if (found === "no-reply") this.#addSilence(journey);

@@ -15,6 +15,8 @@ import type { Change, Journey, Step } from "./journey.ts";
 import type { OpenJourney, OpenStep } from "./open-journey.ts";
 import { inOrderOfTheWay } from "./order.ts";
 
+const NONE: readonly string[] = [];
+
 export function assembleJourney(open: OpenJourney, book: RuleBook): Journey {
   const steps = assembleSteps(open, book);
   return {
@@ -31,6 +33,7 @@ export function assembleJourney(open: OpenJourney, book: RuleBook): Journey {
     gaps: open.gaps,
     rulesChanged: open.rulesChanged,
     joinedBy: open.joinedBy,
+    alike: open.alike === null ? NONE : [...open.alike].sort((a, b) => a - b).map(String),
   };
 }
 
@@ -114,6 +117,7 @@ function draftStep(
     sighting: null,
     changes: [],
     link: raw.link,
+    alike: raw.alike.map(String),
     isOwn: raw.event.tracer === "nft" && isOwnTable(raw.event.table),
   };
 }

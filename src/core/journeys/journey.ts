@@ -30,6 +30,8 @@ export interface Journey {
   readonly rulesChanged: RulesChanged | null;
   /** The weakest reason that holds the steps together. */
   readonly joinedBy: LinkReason;
+  /** Other journeys that some of these steps may belong to instead, and some of theirs to this one; empty where all is clear. */
+  readonly alike: readonly string[];
 }
 
 export interface Step {
@@ -55,6 +57,8 @@ export interface Step {
   readonly changes: readonly Change[];
   /** Why this step belongs to the journey. */
   readonly link: LinkReason;
+  /** The journeys that it fits as well; empty where it fits this one alone. */
+  readonly alike: readonly string[];
   /** One of nfpath's own chains: how the packet was selected or watched, never part of the host's rules. */
   readonly isOwn: boolean;
 }
@@ -89,10 +93,14 @@ export type ChangedField =
 export const LINK_REASONS = [
   /** There is only one event, nothing had to be joined. */
   "single-event",
+  /** Conntrack's id and direction, and a number that tells packets apart: IP identification, TCP sequence, the content's sum. */
+  "same-connection-and-headers",
   /** The same nft trace id, and the same headers where shown. */
   "same-trace-id-and-headers",
   /** The same headers, at a place that can follow. */
   "same-headers-within-window",
+  /** The same but for addresses and ports, which other packets of the connection show to be translated so. */
+  "headers-through-known-nat",
   /** The same but for an address or port that NAT may change between the two places. */
   "headers-through-nat",
   /** nft's trace id alone: no headers were shown to check it. */
@@ -101,6 +109,8 @@ export const LINK_REASONS = [
   "what-is-left-of-the-headers",
   /** No headers at all: the next line in the input, at a place that can follow. */
   "neighbouring-lines",
+  /** It fits other packets as well: `Step.alike` names them. */
+  "one-of-several-alike",
 ] as const;
 
 export type LinkReason = (typeof LINK_REASONS)[number];

@@ -4,7 +4,10 @@
  * Neither tracer numbers packets: legacy TRACE prints headers with every line, nft's trace id is a hash of the buffer's
  * address, reused by the next packet and changed at the bridge. So an event joins the journey whose last sighting
  * it can follow: the headers agree (or differ only by what NAT may do in between) and the place comes later on the way.
- * Among several, the one touched last wins: a CPU takes one packet through all of its hooks before the next.
+ *
+ * Packets can be alike in all of that: a retransmission, a datagram with identification 0. As long as one is through before the
+ * next comes, the order tells them apart. Where two are under way at once, on two CPUs or in a queue, an event without a trace
+ * id fits both: it joins the one touched last, and both journeys say that it may be the other way round.
  *
  * Memory is bounded: a journey that nothing was added to for a while is finished and leaves.
  */
@@ -18,12 +21,19 @@ import type {
   SightingEvent,
   StepEvent,
 } from "../events/event.ts";
+import type { Packet } from "../packets/packet.ts";
+import { isOwnTable } from "../plans/own-table.ts";
+import { SELECTOR_PRIORITY } from "../plans/trace-plan.ts";
+import { resolveStep } from "../rulesets/resolve.ts";
 import type { RuleBook } from "../rulesets/rule-book.ts";
+import { Candidates } from "./candidates.ts";
+import { type Choice, choose, type Fit, type Fitting } from "./choice.ts";
 import type { LinkReason } from "./journey.ts";
-import { OpenJourney, type Tracer } from "./open-journey.ts";
+import { clearLink, FIRST_EVENT, type Link, OpenJourney, type Tracer } from "./open-journey.ts";
 import { canFollow, type Place, placeOfBaseChain, placeOfJumpedChain } from "./place.ts";
 import { RuleChanges } from "./rule-changes.ts";
-import { fingerprint, isWhole, likeness } from "./same-packet.ts";
+import { isNumbered, likeness, sameContent } from "./same-packet.ts";
+import { Translations } from "./translations.ts";
 
 export interface LinkerOptions {
   /** A journey is finished when nothing was added to it for so long, by its own clock. Nanoseconds. */
@@ -34,8 +44,15 @@ export interface LinkerOptions {
 
 export const DEFAULT_LINKER_OPTIONS: LinkerOptions = { idleNanos: 3e9, idleEvents: 20_000 };
 
-/** How far back an event with too few headers to look it up is compared. */
-const PARTIAL_LOOK_BACK = 64;
+/**
+ * A packet walks all of its hooks in microseconds, so one that is touched now is rather the one that was touched a moment ago
+ * than one that has stood still for so long. By the clock, or by events for sources without one.
+ */
+const STANDS_STILL_NANOS = 100e6;
+const STANDS_STILL_EVENTS = 5_000;
+
+/** Journeys that fit equally: beyond so many there is no more to say. */
+const MOST_ALIKE = 16;
 
 const NONE: readonly OpenJourney[] = [];
 
@@ -52,7 +69,8 @@ export class Linker {
   readonly #options: LinkerOptions;
   /** In the order of the last touch, the longest idle first. */
   readonly #open = new Set<OpenJourney>();
-  readonly #byFingerprint = new Map<number, OpenJourney[]>();
+  readonly #candidates = new Candidates();
+  readonly #translations = new Translations();
   readonly #byTraceId = new Map<string, OpenJourney>();
   readonly #finished: OpenJourney[] = [];
   readonly #changes = new RuleChanges();
@@ -129,37 +147,36 @@ export class Linker {
   #addStep(event: StepEvent): void {
     const known = this.#byId(event);
     const place = this.#placeOf(event, event.sighting, known);
-    let journey: OpenJourney | null = null;
-    let reason: LinkReason = "single-event";
-    if (event.sighting !== null) {
-      const found = this.#search(event, event.sighting, place, known);
-      if (found !== null) ({ journey, reason } = found);
-    } else if (known !== null && this.#canTake(known, event, place)) {
-      journey = known;
-      reason = "same-trace-id";
+    let found: Found | null = null;
+    if (event.sighting !== null) found = this.#search(event, event.sighting, place, known);
+    else if (known !== null && this.#canTake(known, event, place)) {
+      found = { journey: known, link: clearLink("same-trace-id") };
     } else if (event.traceId === null && this.#latest !== null && this.#canTake(this.#latest, event, place)) {
       if (this.#latest.last === null || event.tracer === "nft") {
-        journey = this.#latest;
-        reason = "neighbouring-lines";
+        found = { journey: this.#latest, link: clearLink("neighbouring-lines") };
       }
     }
-    journey ??= this.#begin(event, place);
-    this.#touch(journey, event);
-    journey.addStep(event, place ?? jumpedFrom(journey.placeIn(event.tracer)), reason);
+    const journey = found?.journey ?? this.#begin(event, place);
+    for (const other of found?.others ?? NONE) journey.mayBe(other);
+    journey.addStep(event, place ?? jumpedFrom(journey.placeIn(event.tracer)), found?.link ?? FIRST_EVENT);
     journey.rulesChanged = this.#changes.in(event.netns);
     this.#remember(journey, event.sighting, event.traceId);
+    this.#touch(journey, event);
+    if (journey.isOver && isInOrder(event)) this.#candidates.remove(journey);
   }
 
   #addSighting(event: SightingEvent): void {
     const known = this.#byId(event);
     const seen =
       event.table === null || event.chain === null ? null : chainSeen(event, event.table, event.chain);
-    const place = seen === null ? null : placeOfBaseChain(seen, event.sighting, this.#book);
+    const after = known?.placeIn("nft") ?? null;
+    const place = seen === null ? null : placeOfBaseChain(seen, event.sighting, this.#book, after);
     const found = this.#search(event, event.sighting, place, known);
     const journey = found?.journey ?? this.#begin(event, place);
-    this.#touch(journey, event);
-    journey.see(event, place, found?.reason ?? "single-event");
+    for (const other of found?.others ?? NONE) journey.mayBe(other);
+    journey.see(event, place, found?.link ?? FIRST_EVENT);
     this.#remember(journey, event.sighting, event.traceId);
+    this.#touch(journey, event);
   }
 
   #addConntrack(event: ConntrackEvent): void {
@@ -178,7 +195,7 @@ export class Linker {
   /** A LOG line is told of whatever packet it fits best; one that fits none was not traced, and is no journey. */
   #addLog(event: LogEvent): void {
     const found = this.#search(event, event.sighting, null, null);
-    found?.journey.logs.push(event);
+    found?.journey?.logs.push(event);
   }
 
   /**
@@ -211,7 +228,7 @@ export class Linker {
     const seen = chainSeen(event, event.table, event.chain);
     // A policy is spoken by a base chain only, so its name may be trusted even where no headers are shown.
     const witness = sighting ?? (event.step === "policy" ? (journey?.last ?? null) : null);
-    const base = placeOfBaseChain(seen, witness, this.#book);
+    const base = placeOfBaseChain(seen, witness, this.#book, journey?.placeIn(event.tracer) ?? null);
     if (base !== null) return base;
     if (sighting === null) return null;
     const current = journey?.placeIn(event.tracer) ?? null;
@@ -219,70 +236,143 @@ export class Linker {
     return event.tracer === "xtables" ? placeOfJumpedChain(seen, sighting) : null;
   }
 
-  #search(
-    event: StepEvent | SightingEvent | LogEvent,
+  #search(event: Headed, sighting: Sighting, place: Place | null, known: OpenJourney | null): Found | null {
+    if (known !== null) {
+      const fit = this.#fitOfKnown(known, event, sighting, place);
+      if (fit !== null) {
+        if (fit === "translated") this.#learnTranslation(known, sighting.packet);
+        return { journey: known, link: clearLink(this.#reasonOfKnown(known, event, fit)) };
+      }
+    }
+    // What has just come in, or was just made, was never seen before.
+    if (isBeginning(event, place)) return null;
+    return this.#searchAlike(event, sighting, place, known);
+  }
+
+  #fitOfKnown(journey: OpenJourney, event: Headed, sighting: Sighting, place: Place | null): Fit | null {
+    if (!this.#canBeNext(journey, event, place)) return null;
+    if (!isOneConnection(journey, event)) return null;
+    return this.#fitByHeaders(journey, event, sighting, place);
+  }
+
+  #reasonOfKnown(journey: OpenJourney, event: Headed, fit: Fit): LinkReason {
+    if (journey.last === null) return "same-trace-id";
+    if (fit !== "same") return REASON_OF_FIT[fit];
+    return isSameConnection(journey, event) ? "same-connection-and-headers" : "same-trace-id-and-headers";
+  }
+
+  #searchAlike(
+    event: Headed,
     sighting: Sighting,
     place: Place | null,
     known: OpenJourney | null,
-  ): { journey: OpenJourney; reason: LinkReason } | null {
-    if (known !== null) {
-      const reason = this.#fits(known, event, sighting, place);
-      if (reason !== null) {
-        const byBoth = reason === "same-headers-within-window" ? "same-trace-id-and-headers" : reason;
-        return { journey: known, reason: known.last === null ? "same-trace-id" : byBoth };
-      }
+  ): Found | null {
+    const found: Fitting[] = [];
+    const candidates = this.#candidates.of(sighting.packet);
+    for (let at = candidates.length - 1; at >= 0 && found.length < MOST_ALIKE; at--) {
+      const journey = candidates[at] as OpenJourney;
+      if (journey === known || journey.netns !== event.netns) continue;
+      const standsStill = this.#standsStill(journey, event);
+      if (standsStill && found.length > 0) break;
+      const fitting = this.#fittingOf(journey, event, sighting, place, standsStill);
+      if (fitting !== null) found.push(fitting);
     }
-    let best: { journey: OpenJourney; reason: LinkReason } | null = null;
-    for (const journey of this.#candidates(sighting)) {
-      if (journey === known) continue;
-      const reason = this.#fits(journey, event, sighting, place);
-      if (reason === "same-headers-within-window") return { journey, reason };
-      if (reason !== null && best === null) best = { journey, reason };
+    const choice = choose(
+      found.length > 1 ? found.filter(({ journey }) => !this.#wasDropped(journey)) : found,
+    );
+    if (choice === null) return null;
+    const { journey, fit, content, isNext } = choice.best;
+    if (choice.alike.length > 0 || !isNext) {
+      // Without a trace id nothing else tells that a way begins here.
+      const begins =
+        !isNext && journey.surelyAt === null && event.kind !== "log" && isStartOfAWay(event, place);
+      return alikeLink(choice, begins);
     }
-    return best;
+    if (fit === "translated" && content !== false) this.#learnTranslation(journey, sighting.packet);
+    const isSure = fit === "same" && isSameConnection(journey, event) && isNumbered(sighting.packet);
+    return { journey, link: clearLink(isSure ? "same-connection-and-headers" : REASON_OF_FIT[fit]) };
   }
 
-  *#candidates(sighting: Sighting): Iterable<OpenJourney> {
-    if (isWhole(sighting.packet)) {
-      const bucket = this.#byFingerprint.get(fingerprint(sighting.packet));
-      if (bucket !== undefined) for (let i = bucket.length - 1; i >= 0; i--) yield bucket[i] as OpenJourney;
-      return;
-    }
-    const recent = [...this.#open];
-    for (let i = recent.length - 1; i >= Math.max(0, recent.length - PARTIAL_LOOK_BACK); i--) {
-      yield recent[i] as OpenJourney;
-    }
-  }
-
-  #fits(
+  #fittingOf(
     journey: OpenJourney,
-    event: StepEvent | SightingEvent | LogEvent,
+    event: Headed,
     sighting: Sighting,
     place: Place | null,
-  ): LinkReason | null {
-    if (journey.netns !== event.netns) return null;
+    standsStill: boolean,
+  ): Fitting | null {
+    if (!isOneConnection(journey, event)) return null;
+    const isNext = this.#canBeNext(journey, event, place) && isInPlace(journey.here, event, place);
+    const fit = isNext ? this.#fitByHeaders(journey, event, sighting, place) : null;
+    const content = journey.last === null ? null : sameContent(journey.last.packet, sighting.packet);
+    if (fit !== null && !(content === false && fit === "same" && sighting.packet.protocol === "udp"))
+      return { journey, fit, content, isNext: true };
+    // It may have taken a step of another like it, and stand elsewhere than it seems.
+    if (journey.alike === null || standsStill || content === false || event.kind === "log") return null;
+    if (!isInPlace(journey.surelyAt, event, place)) return null;
+    const loose = this.#looseFit(journey, event, sighting, place);
+    return loose === null ? null : { journey, fit: loose, content, isNext: false };
+  }
+
+  /** How the headers agree with any that the journey has shown so far. */
+  #looseFit(journey: OpenJourney, event: Headed, sighting: Sighting, place: Place | null): Fit | null {
+    const { first, last } = journey;
+    if (first === null || last === null) return null;
+    const now = sighting.packet;
+    if (likeness(last.packet, place, now, place) === "same") return "same";
+    const like = likeness(first.packet, journey.firstPlace, now, place);
+    if (like !== "translated") return like;
+    return this.#translations.knows(event.netns, first.packet, now) ? "translated-as-known" : like;
+  }
+
+  /** Whether its last step was a rule of iptables' that ends a packet. Legacy TRACE does not say so, the listing does. */
+  #wasDropped(journey: OpenJourney): boolean {
+    const last = journey.steps.at(-1);
+    if (last === undefined || last.event.tracer !== "xtables") return false;
+    const { verdict } = resolveStep(last.event, this.#book);
+    return verdict === "drop" || verdict === "reject";
+  }
+
+  #learnTranslation(journey: OpenJourney, now: Packet): void {
+    const { first, last } = journey;
+    if (first === null || last === null) return;
+    this.#translations.learn(journey.netns, last.packet, now);
+    if (first !== last) this.#translations.learn(journey.netns, first.packet, now);
+  }
+
+  #standsStill(journey: OpenJourney, event: Headed): boolean {
+    const nanos = nanosBetween(journey.lastTime, event.time);
+    if (nanos !== null) return nanos > STANDS_STILL_NANOS;
+    return this.#events - journey.lastEvent > STANDS_STILL_EVENTS;
+  }
+
+  #canBeNext(journey: OpenJourney, event: Headed, place: Place | null): boolean {
+    if (journey.netns !== event.netns) return false;
+    switch (event.kind) {
+      case "step":
+        return this.#canTake(journey, event, place);
+      case "sighting":
+        return canSee(journey, event, place);
+      case "log":
+        return true;
+    }
+  }
+
+  #fitByHeaders(journey: OpenJourney, event: Headed, sighting: Sighting, place: Place | null): Fit | null {
     const idle = nanosBetween(journey.lastTime, event.time);
     if (idle !== null && Math.abs(idle) > this.#options.idleNanos) return null;
-    if (event.kind === "step" && !this.#canTake(journey, event, place)) return null;
-    if (event.kind === "sighting" && !canSee(journey, event, place)) return null;
-    if (journey.last === null) return "what-is-left-of-the-headers";
+    if (journey.last === null) return "partial";
     const from = journey.lastPlace;
-    switch (likeness(journey.last.packet, from, sighting.packet, place ?? from)) {
-      case "same":
-        return "same-headers-within-window";
-      case "translated":
-        return event.kind === "log" ? null : "headers-through-nat";
-      case "partial":
-        return "what-is-left-of-the-headers";
-      case null:
-        return null;
-    }
+    const before = journey.last.packet;
+    const like = likeness(before, from, sighting.packet, place ?? from);
+    if (like !== "translated") return like;
+    if (event.kind === "log") return null;
+    return this.#translations.knows(event.netns, before, sighting.packet) ? "translated-as-known" : like;
   }
 
   /** Whether this step can come next in a journey, by its place alone. */
   #canTake(journey: OpenJourney, event: StepEvent, place: Place | null): boolean {
     const current = journey.current[event.tracer];
-    if (current === null) return place === null || meetsOtherTracer(journey, event.tracer, place);
+    if (current === null) return place === null || meetsOtherTracer(journey, event, event.tracer, place);
     const to = place ?? current.place;
     if (current.place === null || to === null) return true;
     const relation = current.relationTo(event, place?.isBase === true);
@@ -301,16 +391,12 @@ export class Linker {
     if (event.time !== null) journey.lastTime = event.time;
     this.#open.delete(journey);
     this.#open.add(journey);
+    this.#candidates.touch(journey);
     this.#latest = journey;
   }
 
   #remember(journey: OpenJourney, sighting: Sighting | null, traceId: number | null): void {
-    if (sighting !== null && journey.fingerprint === null && isWhole(sighting.packet)) {
-      journey.fingerprint = fingerprint(sighting.packet);
-      const bucket = this.#byFingerprint.get(journey.fingerprint);
-      if (bucket === undefined) this.#byFingerprint.set(journey.fingerprint, [journey]);
-      else bucket.push(journey);
-    }
+    if (sighting !== null) this.#candidates.learn(journey, sighting.packet);
     if (traceId !== null) {
       const key = traceKey(journey.netns, traceId);
       if (this.#byTraceId.get(key) !== journey) {
@@ -326,16 +412,34 @@ export class Linker {
     for (const key of journey.traceKeys) {
       if (this.#byTraceId.get(key) === journey) this.#byTraceId.delete(key);
     }
-    if (journey.fingerprint !== null) {
-      const bucket = this.#byFingerprint.get(journey.fingerprint);
-      if (bucket !== undefined) {
-        bucket.splice(bucket.indexOf(journey), 1);
-        if (bucket.length === 0) this.#byFingerprint.delete(journey.fingerprint);
-      }
-    }
+    this.#candidates.remove(journey);
+    journey.isFinished = true;
     this.#finished.push(journey);
   }
 }
+
+/** An event that shows headers. */
+type Headed = StepEvent | SightingEvent | LogEvent;
+
+interface Found {
+  /** Null: it begins another, for it comes behind none of those that it may belong to. */
+  readonly journey: OpenJourney | null;
+  readonly link: Link;
+  readonly others?: readonly OpenJourney[];
+}
+
+function alikeLink({ best, alike }: Choice, begins: boolean): Found {
+  const others = begins ? [best.journey, ...alike] : alike;
+  const link: Link = { reason: "one-of-several-alike", alike: others.map(({ number }) => number) };
+  return { journey: begins ? null : best.journey, link, others };
+}
+
+const REASON_OF_FIT: Readonly<Record<Fit, LinkReason>> = {
+  same: "same-headers-within-window",
+  "translated-as-known": "headers-through-known-nat",
+  translated: "headers-through-nat",
+  partial: "what-is-left-of-the-headers",
+};
 
 function chainSeen(event: StepEvent | SightingEvent, table: string, chain: string) {
   const tracer: Tracer = event.kind === "step" ? event.tracer : "nft";
@@ -368,17 +472,60 @@ function isStartOfAWay(event: StepEvent | SightingEvent | ConntrackEvent, place:
 function canSee(journey: OpenJourney, event: SightingEvent, place: Place | null): boolean {
   const current = journey.current.nft;
   if (place === null) return true;
-  if (current === null || current.place === null) return meetsOtherTracer(journey, "nft", place);
+  if (current === null || current.place === null) return meetsOtherTracer(journey, event, "nft", place);
   const relation = current.relationTo(event, true);
   return canFollow(current.place, place, relation, mayBeLoopback(event.sighting));
 }
 
 /**
- * Two tracers report one packet over two sockets, so their events may arrive in either order: it is enough that one
+ * Two tracers may report one packet over two ways, so their events may arrive in either order: it is enough that one
  * place can follow the other.
  */
-function meetsOtherTracer(journey: OpenJourney, tracer: Tracer, place: Place): boolean {
+function meetsOtherTracer(
+  journey: OpenJourney,
+  event: StepEvent | SightingEvent,
+  tracer: Tracer,
+  place: Place,
+): boolean {
   const other = journey.current[tracer === "nft" ? "xtables" : "nft"]?.place ?? null;
   if (other === null || other.hook === place.hook) return true;
-  return canFollow(other, place, "another", true) || canFollow(place, other, "another", true);
+  if (canFollow(other, place, "another", true)) return true;
+  return !isInOrder(event) && canFollow(place, other, "another", true);
+}
+
+/** Live, both tracers are heard through one socket, in the order in which the kernel spoke. */
+function isInOrder(event: Event): boolean {
+  return event.time?.clock === "arrival";
+}
+
+/** Whether the place comes behind the other, whichever tracers saw the packet there. */
+function isInPlace(from: Place | null, event: Headed, place: Place | null): boolean {
+  if (from === null || place === null || !isInOrder(event)) return true;
+  return canFollow(from, place, "another", mayBeLoopback(event.sighting));
+}
+
+/** False where conntrack has told that the two are of two connections, or go different ways. */
+function isOneConnection(journey: OpenJourney, event: Headed): boolean {
+  const { conntrack } = journey;
+  if (event.kind !== "step" || event.conntrack === null || conntrack === null) return true;
+  // Over the loopback a packet comes in again, and the entry may have been replaced by another's that was faster.
+  if (event.sighting?.in === "lo") return true;
+  return agree(conntrack.id, event.conntrack.id) && agree(conntrack.direction, event.conntrack.direction);
+}
+
+function isSameConnection(journey: OpenJourney, event: Headed): boolean {
+  const id = journey.conntrack?.id ?? null;
+  return (
+    id !== null && event.kind === "step" && event.conntrack?.id === id && isOneConnection(journey, event)
+  );
+}
+
+function agree(a: string | number | null, b: string | number | null): boolean {
+  return a === null || b === null || a === b;
+}
+
+/** The selector of nfpath's own table is the first that a packet meets which has come in, or was made here. */
+function isBeginning(event: Headed, place: Place | null): boolean {
+  if (event.kind !== "step" || place === null || place.priority !== SELECTOR_PRIORITY) return false;
+  return isOwnTable(event.table) && isStartOfAWay(event, place);
 }

@@ -9,6 +9,7 @@ import type {
   SightingEvent,
   StepEvent,
 } from "../events/event.ts";
+import { isOwnTable } from "../plans/own-table.ts";
 import { type LinkReason, weakerReason } from "./journey.ts";
 import type { ChainRelation, Place } from "./place.ts";
 import type { RulesChanged } from "./rule-changes.ts";
@@ -21,6 +22,21 @@ export interface OpenStep {
   /** Shown with the event, or on a line of its own before it; null where none was shown for this step. */
   readonly sighting: Sighting | null;
   readonly link: LinkReason;
+  /** Numbers of the journeys that it fits as well. */
+  readonly alike: readonly number[];
+}
+
+/** What joins an event to a journey. */
+export interface Link {
+  readonly reason: LinkReason;
+  readonly alike: readonly number[];
+}
+
+const NO_OTHERS: readonly number[] = [];
+export const FIRST_EVENT: Link = { reason: "single-event", alike: NO_OTHERS };
+
+export function clearLink(reason: LinkReason): Link {
+  return { reason, alike: NO_OTHERS };
 }
 
 export class OpenJourney {
@@ -37,11 +53,22 @@ export class OpenJourney {
   rulesChanged: RulesChanged | null = null;
   first: Sighting | null = null;
   last: Sighting | null = null;
+  firstPlace: Place | null = null;
   lastPlace: Place | null = null;
   lastTime: Time | null;
   lastEvent = 0;
   fingerprint: number | null = null;
   joinedBy: LinkReason = "single-event";
+  /** Where it was last, whichever tracer said so. */
+  here: Place | null = null;
+  /** … and as far as it is beyond doubt: by a trace id. */
+  surelyAt: Place | null = null;
+  /** Its way has ended for certain, if what is told comes in the order in which it happened. */
+  isOver = false;
+  /** It has left the linker. */
+  isFinished = false;
+  /** Journeys with which it may have swapped steps. */
+  alike: Set<number> | null = null;
   /** A sighting on a line of its own that no step has taken yet. */
   #pending: Sighting | null = null;
 
@@ -56,21 +83,37 @@ export class OpenJourney {
     return this.current[tracer]?.place ?? null;
   }
 
-  addStep(event: StepEvent, place: Place | null, link: LinkReason): void {
+  addStep(event: StepEvent, place: Place | null, link: Link): void {
     const sighting = event.sighting ?? this.#pending;
     this.#pending = null;
-    this.steps.push({ event, place, sighting, link });
-    this.joinedBy = weakerReason(this.joinedBy, link);
+    this.steps.push({ event, place, sighting, link: link.reason, alike: link.alike });
+    this.joinedBy = weakerReason(this.joinedBy, link.reason);
     if (event.conntrack !== null) this.conntrack = event.conntrack;
     if (event.sighting !== null) this.#look(event.sighting, place);
     this.#position(event.tracer, place).moveTo(place, event);
+    if (place !== null) {
+      this.here = place;
+      if (event.traceId !== null) this.surelyAt = place;
+    }
+    // nft's word alone is sure: it comes with a trace id, or is the only tracer there is.
+    if (event.tracer === "nft") this.isOver = isLastOfTheWay(event, place);
+  }
+
+  /** Another journey is as like to be the one that some step belongs to: that is said of both. */
+  mayBe(other: OpenJourney): void {
+    this.alike ??= new Set();
+    other.alike ??= new Set();
+    this.alike.add(other.number);
+    other.alike.add(this.number);
+    this.joinedBy = other.joinedBy = "one-of-several-alike";
   }
 
   /** The headers were shown on a line of their own; the next step takes them. */
-  see(event: SightingEvent, place: Place | null, link: LinkReason): void {
-    this.joinedBy = weakerReason(this.joinedBy, link);
+  see(event: SightingEvent, place: Place | null, link: Link): void {
+    this.joinedBy = weakerReason(this.joinedBy, link.reason);
     this.#pending = event.sighting;
     this.#look(event.sighting, place);
+    if (place !== null) this.here = this.surelyAt = place;
     if (place !== null && event.table !== null && event.chain !== null) {
       this.#position("nft", place).enter(place, event);
     }
@@ -82,7 +125,10 @@ export class OpenJourney {
   }
 
   #look(sighting: Sighting, place: Place | null): void {
-    this.first ??= sighting;
+    if (this.first === null) {
+      this.first = sighting;
+      this.firstPlace = place;
+    }
     this.last = sighting;
     this.lastPlace = place;
   }
@@ -146,4 +192,14 @@ function tableOf(event: StepEvent | SightingEvent): string {
 function endsChain(event: StepEvent): boolean {
   if (event.step === "policy") return true;
   return event.verdict === "accept" || event.verdict === "drop" || event.verdict === "reject";
+}
+
+/**
+ * A packet that was dropped is no more, and the watch points are behind all rules. A packet over the loopback comes in again;
+ * one that goes into a tunnel does so in other headers.
+ */
+function isLastOfTheWay(event: StepEvent, place: Place | null): boolean {
+  if (event.verdict === "drop") return true;
+  if (!isOwnTable(event.table) || place === null) return false;
+  return place.hook === "input" || (place.hook === "postrouting" && event.sighting?.out !== "lo");
 }

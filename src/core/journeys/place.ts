@@ -31,8 +31,16 @@ export interface ChainSeen {
   readonly chain: string;
 }
 
-/** The place of a base chain; null for a chain that is only jumped to, or one that nobody can place. */
-export function placeOfBaseChain(seen: ChainSeen, sighting: Sighting | null, book: RuleBook): Place | null {
+/**
+ * The place of a base chain; null for a chain that is only jumped to, or one that nobody can place. `after` is where its packet
+ * was last, as far as that is known: a hook that has to be guessed comes behind it.
+ */
+export function placeOfBaseChain(
+  seen: ChainSeen,
+  sighting: Sighting | null,
+  book: RuleBook,
+  after: Place | null = null,
+): Place | null {
   if (seen.tracer === "nft" && isOwnTable(seen.table)) return placeInOwnTable(seen.chain, sighting);
   const listed = book.baseChain(seen);
   if (listed !== null) {
@@ -44,7 +52,7 @@ export function placeOfBaseChain(seen: ChainSeen, sighting: Sighting | null, boo
     return { hook: builtIn, priority, isNat: seen.table === "nat", isBase: true };
   }
   if (seen.tracer === "xtables" || book.hasChain(seen)) return null;
-  const guess = guessHook(seen, sighting);
+  const guess = guessHook(seen, sighting, after);
   return guess === null
     ? null
     : { hook: guess, priority: null, isNat: /nat/i.test(seen.chain), isBase: true };
@@ -63,13 +71,23 @@ function placeInOwnTable(chain: string, sighting: Sighting | null): Place | null
  * The hook that a chain's name and the interfaces agree on. Used for nft without a ruleset, where only the first message
  * of a base chain comes with a sighting: a chain that has none is one that was jumped to.
  */
-function guessHook(seen: ChainSeen, sighting: Sighting | null): Hook | null {
+function guessHook(seen: ChainSeen, sighting: Sighting | null, after: Place | null): Hook | null {
   if (sighting === null) return null;
   const name = seen.chain.toLowerCase();
   const named = HOOK_WORDS.find(([word]) => name.includes(word))?.[1] ?? null;
-  const possible = hooksByInterfaces(sighting);
+  const byInterfaces = hooksByInterfaces(sighting);
+  const behind = byInterfaces.filter((hook) => isBehind(hook, after));
+  const possible = behind.length > 0 ? behind : byInterfaces;
   if (named !== null && (possible.length === 0 || possible.includes(named))) return named;
   return possible[0] ?? named;
+}
+
+function isBehind(hook: Hook, after: Place | null): boolean {
+  if (after === null) return true;
+  const place = { hook, priority: null, isNat: false, isBase: true };
+  // nfpath's last chains stand behind all others of their hook.
+  if (hook === after.hook) return after.priority !== WATCH_PRIORITY;
+  return canFollow(after, place, "another", false);
 }
 
 const HOOK_WORDS: readonly (readonly [string, Hook])[] = [

@@ -15,10 +15,31 @@ export function likeness(before: Packet, from: Place | null, now: Packet, to: Pl
   if (!sameInvariants(before, now) || !ttlCanFollow(before.ttl, now.ttl)) return null;
   const sameSource = addressAgrees(before.src, now.src) && agrees(before.sport, now.sport);
   const sameDestination = addressAgrees(before.dst, now.dst) && agrees(before.dport, now.dport);
-  if (sameSource && sameDestination) return isWhole(before) && isWhole(now) ? "same" : "partial";
+  // An echo's identifier is to ICMP what a port is to UDP, and NAT changes it with either address.
+  const sameEcho = agrees(before.icmp?.id ?? null, now.icmp?.id ?? null);
+  if (sameSource && sameDestination && sameEcho) return isWhole(before) && isWhole(now) ? "same" : "partial";
   if (!sameSource && !crosses(from, to, SOURCE_NAT)) return null;
   if (!sameDestination && !crosses(from, to, DESTINATION_NAT)) return null;
+  if (!sameEcho && !crosses(from, to, SOURCE_NAT) && !crosses(from, to, DESTINATION_NAT)) return null;
   return isWhole(before) && isWhole(now) ? "translated" : null;
+}
+
+/**
+ * Whether the two have one content, by their checksums; null where those do not tell. Some targets and helpers change a
+ * content on the way (TCPMSS, SIP), so two contents are a strong hint of two packets and no proof.
+ */
+export function sameContent(a: Packet, b: Packet): boolean | null {
+  return a.contentSum === null || b.contentSum === null ? null : a.contentSum === b.contentSum;
+}
+
+/** Whether the headers have a number that another packet of the same connection does not have, but for a repeated one. */
+export function isNumbered(packet: Packet): boolean {
+  return (
+    (packet.ipId !== null && packet.ipId !== 0) ||
+    packet.contentSum !== null ||
+    packet.tcp?.seq != null ||
+    packet.icmp?.sequence != null
+  );
 }
 
 /** Enough is known to tell this packet from its neighbours. */
@@ -80,7 +101,10 @@ const SOURCE_NAT: NatPoint = { hooks: ["postrouting", "input"], priority: 100 };
 /** Whether the packet passed the point on its way from one place to the other. Unknown places allow it. */
 function crosses(from: Place | null, to: Place | null, point: NatPoint): boolean {
   if (from === null || to === null) return true;
-  if (!point.hooks.includes(from.hook)) return from.hook !== to.hook && point.hooks.includes(to.hook);
+  if (!point.hooks.includes(from.hook)) {
+    const isThere = from.hook !== to.hook && point.hooks.includes(to.hook);
+    return isThere && (to.priority === null || to.priority > point.priority);
+  }
   const isBefore = from.priority === null || from.priority <= point.priority;
   if (from.hook !== to.hook) return isBefore;
   return isBefore && (to.priority === null || to.priority > point.priority);

@@ -22,5 +22,6 @@ export function unseenJourney(id: string, frames: readonly WireEvent[]): Journey
     gaps: [],
     rulesChanged: null,
     joinedBy: "single-event",
+    alike: [],
   };
 }

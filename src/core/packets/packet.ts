@@ -31,6 +31,11 @@ export interface Packet {
   readonly icmp: IcmpHeader | null;
   /** The UDP header's own length, bytes. */
   readonly udpLength: number | null;
+  /**
+   * The transport checksum without what NAT changes: equal for all sightings of a packet. Null where it is not shown, not yet made or
+   * cannot be known: see `decode/content-sum.ts`.
+   */
+  readonly contentSum: number | null;
   readonly link: LinkHeader | null;
   /** The header that an ICMP error quotes: the packet that caused it. */
   readonly quoted: Packet | null;
@@ -99,6 +104,7 @@ export function unknownPacket(family: PacketFamily): Packet {
     tcp: null,
     icmp: null,
     udpLength: null,
+    contentSum: null,
     link: null,
     quoted: null,
   };

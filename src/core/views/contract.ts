@@ -8,7 +8,16 @@ export const JOURNEY_SCHEMA = "nfpath/journey@1";
 
 /** A plain object, ready for `JSON.stringify`. */
 export function journeyContract(explained: Explained) {
-  const { journey, outcome, findings, answer, besides, routing } = explained;
+  return {
+    ...partContract(explained),
+    /** Where it went on, in other namespaces, in the order of the way; `outcome` is then that of the last. */
+    parts: explained.parts.map(partContract),
+  };
+}
+
+/** What happened in one namespace. */
+function partContract(explained: Explained) {
+  const { journey, outcome, findings, answer, besides, routing, relations, outcomeHere } = explained;
   const packet = journey.first?.packet ?? null;
   return {
     schema: JOURNEY_SCHEMA,
@@ -34,6 +43,13 @@ export function journeyContract(explained: Explained) {
     },
     steps: journey.steps.map(stepContract),
     outcome: { verdict: outcome.verdict, cause: outcome.cause, out: outcome.out, missing: outcome.missing },
+    /** What became of it in this namespace: the same, where it has no parts in others. */
+    outcomeHere: {
+      verdict: outcomeHere.verdict,
+      cause: outcomeHere.cause,
+      out: outcomeHere.out,
+      missing: outcomeHere.missing,
+    },
     findings: findings.map((finding) => ({
       cause: finding.cause,
       severity: finding.severity,
@@ -47,6 +63,10 @@ export function journeyContract(explained: Explained) {
     })),
     gaps: journey.gaps.map((gap) => ({ kind: gap.gap, count: gap.count, remedy: gap.remedy })),
     answeredBy: answer === null ? null : { id: answer.journey, afterNanos: answer.afterNanos },
+    /** Each with the id of a journey, the reason (`by`), and the ids of others that it may be as well (`alike`). */
+    continues: relations.continues,
+    causedBy: relations.causedBy,
+    answeredWith: relations.answeredWith,
     conntrack: journey.conntrack,
     /** What a snapshot's routes say about it; empty where there is none. */
     routing: routing.map((note) => ({
@@ -79,6 +99,8 @@ export function journeyContract(explained: Explained) {
       at: drop.time === null ? null : formatTime(drop.time),
     })),
     joinedBy: journey.joinedBy,
+    /** Journeys that some of its steps may belong to instead, and some of theirs to it. */
+    alike: journey.alike,
   };
 }
 
@@ -122,6 +144,7 @@ function stepContract(step: Step) {
     note: resolved.note,
     line: event.origin.line,
     joinedBy: step.link,
+    alike: step.alike,
   };
 }
 

@@ -5,11 +5,17 @@ import { formatNanos } from "../base/time.ts";
 import type { Explained } from "../diagnosis/diagnose.ts";
 import { ruleText } from "../diagnosis/rule-words.ts";
 import type { Step } from "../journeys/journey.ts";
+import { partWords, relationWords } from "./relation-words.ts";
 import { UNICODE } from "./tree.ts";
 import { changeWords, interfaceWords, outcomeWords, packetWords } from "./words.ts";
 
 /** Lines without ends. */
 export function markdownJourney(explained: Explained): readonly string[] {
+  const here = { ...explained, outcome: explained.outcomeHere };
+  return [...markdownPart(here), ...explained.parts.flatMap((part) => markdownPart(part))];
+}
+
+function markdownPart(explained: Explained): readonly string[] {
   const { journey, findings, answer } = explained;
   const packet = journey.first?.packet ?? null;
   const who = packet === null ? "no headers were shown" : packetWords(packet, "→").join(", ");
@@ -27,6 +33,9 @@ export function markdownJourney(explained: Explained): readonly string[] {
       ? ""
       : ` Answered by ${answer.journey}${answer.afterNanos ? ` after ${formatNanos(answer.afterNanos)}` : ""}.`;
   lines.push("", `**${escapeText(outcomeWords(explained))}**.${answered}`, "");
+  if (explained.relations.continues !== null)
+    lines.splice(2, 0, `Goes on ${escapeText(partWords(explained))}.`, "");
+  for (const words of relationWords(explained)) lines.push(`- ${escapeText(words)}`);
   for (const finding of findings) {
     lines.push(`- **${finding.cause}** (${finding.severity}): ${escapeText(finding.what)}`);
     lines.push(`  - why: ${escapeText(finding.why)}`);

@@ -13,6 +13,7 @@ import { ruleText } from "../diagnosis/rule-words.ts";
 import type { Besides } from "../journeys/besides.ts";
 import type { Journey, Step } from "../journeys/journey.ts";
 import { dropWords, wireWords } from "./beside-words.ts";
+import { partWords, relationWords } from "./relation-words.ts";
 import { type Line, pad, type Span, type Style, span, widthOf, wrap } from "./styled.ts";
 import { changeWords, interfaceWords, outcomeWords, packetWords } from "./words.ts";
 
@@ -76,12 +77,37 @@ export function describeJourney(explained: Explained, options: TreeOptions): rea
     ...describeSteps(explained, options),
     ...describeLogs(journey, options),
     ...describeBesides(explained.besides, options),
-    ...describeOutcome(explained, options),
+    ...describeOutcome({ ...explained, outcome: explained.outcomeHere }, options),
+    ...describeRelations(explained, options),
     ...describeFindings(explained, options),
     [],
+    ...explained.parts.flatMap((part) => describePart(part, options)),
   ];
   const { spelling } = options.glyphs;
   return spelling.size === 0 ? lines : lines.map((line) => line.map((part) => spell(part, spelling)));
+}
+
+/** The same packet in another namespace, below what happened before. */
+function describePart(part: Explained, options: TreeOptions): readonly Line[] {
+  return [
+    ...wrap(partWords(part), options.columns - INDENT).map(
+      (text): Line => [span(" ".repeat(INDENT)), span(text, "strong")],
+    ),
+    [],
+    ...describeSteps(part, options),
+    ...describeLogs(part.journey, options),
+    ...describeBesides(part.besides, options),
+    ...describeOutcome(part, options),
+    ...describeRelations(part, options),
+    ...describeFindings(part, options),
+    [],
+  ];
+}
+
+function describeRelations(explained: Explained, { columns }: TreeOptions): readonly Line[] {
+  return relationWords(explained).flatMap((words) =>
+    wrap(words, columns - INDENT).map((text): Line => [span(" ".repeat(INDENT)), span(text, "note")]),
+  );
 }
 
 export function spell({ text, style }: Span, spelling: Glyphs["spelling"]): Span {

@@ -1,5 +1,7 @@
 /** What happens in a scenario: its services listen, its acts are done one after the other, and each must end as it says. */
+
 import { closeSync } from "node:fs";
+import { setTimeout as sleep } from "node:timers/promises";
 import { ok, type Result, refused } from "../../core/base/result.ts";
 import { openDeafSocket } from "../../linux/datagram.ts";
 import { inNetns } from "../../linux/netns.ts";
@@ -31,7 +33,9 @@ export class Players {
   static async ready(built: BuiltScenario): Promise<Result<Players, HostRefusal>> {
     const { scenario, namespaces } = built;
     const services = scenario.services ?? [];
-    const acting = scenario.acts.filter((act) => act.kind !== "frames").map((act) => act.host);
+    const acting = scenario.acts.flatMap((act) =>
+      act.kind === "udp" || act.kind === "tcp" ? [act.host] : [],
+    );
     const listening = services
       .filter((service) => service.kind !== "udp-deaf")
       .map((service) => service.host);
@@ -65,7 +69,7 @@ export class Players {
     for (const act of this.#built.scenario.acts) {
       const ended = await this.#carryOut(act);
       if (!ended.ok) return ended;
-      if (act.kind !== "frames" && ended.value !== act.ends)
+      if (act.kind !== "frames" && act.kind !== "wait" && ended.value !== act.ends)
         surprises.push(
           `${act.kind} from ${act.host} to ${act.to} port ${act.port}: ${ended.value}, and not ${act.ends}`,
         );
@@ -88,6 +92,10 @@ export class Players {
   }
 
   async #carryOut(act: Act): Promise<Result<string, HostRefusal>> {
+    if (act.kind === "wait") {
+      await sleep(act.ms);
+      return ok("waited");
+    }
     if (act.kind === "frames") {
       const { scenario, namespaces } = this.#built;
       const frames = framesOf(act, scenario.network);

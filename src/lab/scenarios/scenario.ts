@@ -60,7 +60,13 @@ export interface Service {
 }
 
 /** What happens, one act after the other. */
-export type Act = UdpAct | TcpAct | FramesAct;
+export type Act = UdpAct | TcpAct | FramesAct | WaitAct;
+
+/** Nothing happens for a while. */
+export interface WaitAct {
+  readonly kind: "wait";
+  readonly ms: number;
+}
 
 export interface UdpAct {
   readonly kind: "udp";

@@ -137,6 +137,80 @@ describe("legacy events", () => {
   });
 });
 
+describe("packets that are alike", () => {
+  const twin = { id: 0, in: "eth0" };
+
+  test("one after the other are told apart by the order alone", async () => {
+    const log = new TraceLog();
+    for (let packet = 0; packet < 3; packet++) {
+      log
+        .at("raw:PREROUTING:policy:1", twin)
+        .at("mangle:INPUT:policy:1", twin)
+        .at("filter:INPUT:policy:1", twin);
+    }
+    expect(await waysOf(log.text)).toEqual(Array(3).fill("raw:PREROUTING mangle:INPUT filter:INPUT"));
+    expect(await reasonsOf(log.text)).toEqual(Array(3).fill("same-headers-within-window"));
+  });
+
+  test("under way at once: a step goes to the one that was seen last, and both journeys name the other", async () => {
+    const log = new TraceLog()
+      .at("raw:PREROUTING:policy:1", twin)
+      .at("raw:PREROUTING:policy:1", twin)
+      .at("filter:INPUT:rule:1", twin)
+      .at("filter:INPUT:rule:2", twin);
+    const { journeys } = await explainInputs([textInput("log", log.text)]);
+    expect(journeys.map(({ id, alike, joinedBy }) => [id, alike, joinedBy])).toEqual([
+      ["1", ["2"], "one-of-several-alike"],
+      ["2", ["1"], "one-of-several-alike"],
+    ]);
+    const doubted = journeys.flatMap(({ steps }) => steps.filter(({ alike }) => alike.length > 0));
+    expect(doubted.map(({ chain, alike }) => [chain, alike])).toEqual([
+      ["INPUT", ["1"]],
+      ["INPUT", ["1"]],
+    ]);
+  });
+
+  test("and one of them stands still: the one that was just seen goes on", async () => {
+    const log = new TraceLog()
+      .at("raw:PREROUTING:policy:1", twin)
+      .wait(1)
+      .at("raw:PREROUTING:policy:1", twin)
+      .at("filter:INPUT:rule:1", twin);
+    expect(await waysOf(log.text)).toEqual(["raw:PREROUTING", "raw:PREROUTING filter:INPUT"]);
+    expect(await reasonsOf(log.text)).toEqual(["single-event", "same-headers-within-window"]);
+  });
+
+  test("but for what NAT changes: a translation that was seen before decides", async () => {
+    const inside = { dst: "172.18.0.2", dport: 80, ...FORWARDED };
+    const log = new TraceLog()
+      // One packet alone shows where port 53 goes to.
+      .at("raw:PREROUTING:policy:1", twin)
+      .at("filter:FORWARD:policy:1", { ...twin, ...inside })
+      .wait(1)
+      .at("raw:PREROUTING:policy:1", twin)
+      .at("raw:PREROUTING:policy:1", { ...twin, dport: 54 })
+      .at("filter:FORWARD:policy:1", { ...twin, ...inside });
+    expect(await waysOf(log.text)).toEqual([
+      "raw:PREROUTING filter:FORWARD",
+      "raw:PREROUTING filter:FORWARD",
+      "raw:PREROUTING",
+    ]);
+    expect(await reasonsOf(log.text)).toEqual([
+      "headers-through-nat",
+      "headers-through-known-nat",
+      "single-event",
+    ]);
+  });
+
+  test("and a translation that nobody has seen: both readings are shown", async () => {
+    const log = new TraceLog()
+      .at("raw:PREROUTING:policy:1", twin)
+      .at("raw:PREROUTING:policy:1", { ...twin, dport: 54 })
+      .at("filter:FORWARD:policy:1", { ...twin, ...FORWARDED, dst: "172.18.0.2", dport: 80 });
+    expect(await reasonsOf(log.text)).toEqual(["one-of-several-alike", "one-of-several-alike"]);
+  });
+});
+
 describe("nft events", () => {
   const packet = (id: number, via = 'iif "eth0"') =>
     `packet: ${via} ip saddr 192.0.2.1 ip daddr 198.51.100.1 ip ttl 64 ip id ${id} ip protocol udp ip length 60 udp sport 40000 udp dport 53 udp length 40 `;
@@ -177,6 +251,29 @@ describe("nft events", () => {
       "trace id 000000bb ip fw input policy accept ",
     ].join("\n");
     expect(await waysOf(text)).toEqual(["fw:pre fw:input", "fw:pre fw:input"]);
+  });
+
+  test("a chain whose hook has to be guessed is behind the last", async () => {
+    const through = 'iif "eth0" oif "eth1"';
+    const text = [
+      `trace id 000000aa ip fw forward ${packet(1, through)}`,
+      "trace id 000000aa ip fw forward policy accept ",
+      `trace id 000000aa ip fw late ${packet(1, through)}`,
+      "trace id 000000aa ip fw late policy accept ",
+    ].join("\n");
+    expect(await waysOf(text)).toEqual(["fw:forward fw:late"]);
+  });
+
+  test("alike packets under way at once are told apart by their ids", async () => {
+    const text = [
+      `trace id 000000aa ip fw pre ${packet(0)}`,
+      `trace id 000000bb ip fw pre ${packet(0)}`,
+      `trace id 000000bb ip fw input ${packet(0)}`,
+      `trace id 000000aa ip fw input ${packet(0)}`,
+      "trace id 000000aa ip fw input rule drop (verdict drop)",
+    ].join("\n");
+    const { journeys } = await explainInputs([textInput("log", text)]);
+    expect(journeys.map(({ outcome, alike }) => [outcome.verdict, alike])).toContainEqual(["dropped", []]);
   });
 
   test("tables of equal name in two families are two chains of one packet", async () => {

@@ -70,6 +70,14 @@ describe("likeness", () => {
     expect(likeness(packet, RAW, { ...packet, tcp: { ...tcp, flags: 18 } }, FORWARD)).toBeNull();
   });
 
+  test("an echo's identifier is a port to NAT", () => {
+    const echo = { type: 8, code: 0, id: 77, sequence: 1, mtu: null };
+    const packet = { ...SENT, protocol: "icmp", sport: null, dport: null, udpLength: null, icmp: echo };
+    const other = { ...packet, icmp: { ...echo, id: 78 } };
+    expect(likeness(packet, FORWARD, other, POSTROUTING)).toBeNull();
+    expect(likeness(packet, POSTROUTING, other, at("postrouting", 350))).toBe("translated");
+  });
+
   test("what one side does not know decides nothing, and is said to be partial", () => {
     expect(likeness(SENT, RAW, { ...SENT, ipId: null }, FORWARD)).toBe("partial");
     expect(likeness({ ...SENT, length: null }, RAW, { ...SENT, dst: "10.0.0.1" }, FORWARD)).toBeNull();

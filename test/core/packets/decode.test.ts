@@ -37,6 +37,7 @@ describe("IPv4", () => {
       tcp: null,
       icmp: null,
       udpLength: 32,
+      contentSum: 43277,
       link: null,
       quoted: null,
     });

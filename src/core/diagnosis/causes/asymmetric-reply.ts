@@ -11,19 +11,32 @@ import { WATCH_PRIORITY } from "../../plans/trace-plan.ts";
 import type { Diagnose } from "../cause.ts";
 import { word } from "../commands.ts";
 import type { Finding } from "../finding.ts";
-import { endpoint } from "../flows.ts";
+import { endpoint, type OtherWay } from "../flows.ts";
 
-export const asymmetricReply: Diagnose = (journey, { request, mapping }) => {
+export const asymmetricReply: Diagnose = (journey, { request, mapping, otherWay }) => {
+  if (otherWay !== null) return [throughAnotherHost(journey, otherWay)];
   const untranslated = mapping?.direction === "reply" ? stayedUntranslated(journey, mapping.shownBy) : null;
   if (untranslated !== null) return [untranslated];
   if (request === null) return [];
   return [
-    ...otherWay(journey, interfaces(request, "out"), interfaces(journey, "in"), request.id, "came in by"),
-    ...otherWay(journey, interfaces(request, "in"), interfaces(journey, "out"), request.id, "leaves by"),
+    ...byOtherInterface(
+      journey,
+      interfaces(request, "out"),
+      interfaces(journey, "in"),
+      request.id,
+      "came in by",
+    ),
+    ...byOtherInterface(
+      journey,
+      interfaces(request, "in"),
+      interfaces(journey, "out"),
+      request.id,
+      "leaves by",
+    ),
   ].slice(0, 1);
 };
 
-function otherWay(
+function byOtherInterface(
   journey: Journey,
   there: ReadonlySet<string>,
   back: ReadonlySet<string>,
@@ -50,6 +63,20 @@ function otherWay(
       wouldBeWrongIf: "both interfaces are ports of one bond, bridge or VRF",
     },
   ];
+}
+
+function throughAnotherHost(journey: Journey, { netns, journey: answer }: OtherWay): Finding {
+  const dst = journey.last?.packet.dst ?? "ADDRESS";
+  const src = journey.first?.packet.src ?? "ADDRESS";
+  return {
+    cause: "asymmetric-reply",
+    severity: "warning",
+    what: `its answer (${answer}) came through ${netns}, which has not seen this packet, and not back through here`,
+    why: "the way back is not the way there: the firewall on the way back has not seen the question, and a stateful rule of its calls the answer invalid",
+    try: `on ${dst}: ip ${journey.family === "ip6" ? "-6 " : ""}route get ${src}  # it should lead back through here`,
+    evidence: [Math.max(0, journey.steps.length - 1)],
+    wouldBeWrongIf: `the packet in ${netns} belongs to another connection with the same addresses and ports`,
+  };
 }
 
 function interfaces(journey: Journey, side: "in" | "out"): ReadonlySet<string> {

@@ -392,6 +392,7 @@ class NftPacket {
       tcp: this.#tcp(),
       icmp: this.#icmp(),
       udpLength: this.#udpLength,
+      contentSum: null,
       link:
         source === null && destination === null && etherType === null
           ? null

@@ -270,6 +270,7 @@ export class PacketFields {
       tcp: protocol === "tcp" ? this.#tcp() : null,
       icmp: protocol === "icmp" || protocol === "icmpv6" ? this.#icmp() : null,
       udpLength: known(this.#udpLength),
+      contentSum: null,
       link: this.#link ?? this.#decodedLink(),
       quoted: this.#quoted,
     };

@@ -8,6 +8,7 @@ import { ipv6FromBytes } from "../address.ts";
 import { type LinkHeader, type Packet, unknownPacket } from "../packet.ts";
 import { protocolName } from "../protocols.ts";
 import { from, lengthOf, type Slice, u8, u16 } from "./bytes.ts";
+import { contentSum, sumOfWords } from "./content-sum.ts";
 import { internedIpv4 } from "./intern.ts";
 import { decodeTransport, NO_TRANSPORT, type TransportFields } from "./transport.ts";
 
@@ -54,6 +55,15 @@ export function decodeIpv4(
     tcp: fields.tcp,
     icmp: fields.icmp,
     udpLength: fields.udpLength,
+    contentSum:
+      protocol === null || available < IPV4_HEADER || fragment === null || (fragment & 0x3fff) !== 0
+        ? null
+        : contentSum(
+            protocol,
+            behind,
+            sumOfWords(network.bytes, network.start + 12, network.start + 20),
+            length === null ? null : length - headerLength,
+          ),
     link,
     quoted: fields.quoted,
   };
@@ -95,6 +105,16 @@ export function decodeIpv6(
     tcp: fields.tcp,
     icmp: fields.icmp,
     udpLength: fields.udpLength,
+    // Extension headers may hold the address that counts, and make the length another.
+    contentSum:
+      protocol === null || protocol !== nextHeader || available < IPV6_HEADER || fragmentOffset !== 0
+        ? null
+        : contentSum(
+            protocol,
+            transport ?? rest,
+            sumOfWords(network.bytes, network.start + 8, network.start + 40),
+            payload,
+          ),
     link,
     quoted: fields.quoted,
   };

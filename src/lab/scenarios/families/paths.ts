@@ -168,6 +168,7 @@ export const PATHS: readonly Scenario[] = [
         cause: null,
         place: "after postrouting",
         findings: ["asymmetric-reply"],
+        notCollected: "each host's collection is explained by itself, and the answer came through the other",
         out: "s0",
       },
       {

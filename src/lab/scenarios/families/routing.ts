@@ -430,7 +430,8 @@ export const ROUTING: readonly Scenario[] = [
     network: routed(),
     rules: NO_RULES,
     services: SERVICES,
-    acts: [TO_SERVER],
+    // An answer has a second to come.
+    acts: [TO_SERVER, { kind: "wait", ms: 1_200 }],
     trace: OF_IT,
     truths: [
       {
@@ -440,6 +441,7 @@ export const ROUTING: readonly Scenario[] = [
         cause: null,
         place: "after postrouting",
         findings: ["no-reply"],
+        notCollected: "a collection does not tell how long was listened",
         out: "s0",
       },
     ],

@@ -37,6 +37,7 @@ describe("a TRACE record", () => {
         tcp: null,
         icmp: null,
         udpLength: 1491,
+        contentSum: null,
         link: { source: "02:00:00:00:00:02", destination: "02:00:00:00:00:01", etherType: 0x0800 },
         quoted: null,
       },

@@ -26,6 +26,7 @@ describe("a packet line", () => {
         tcp: { seq: null, ack: null, flags: 2, window: 29200 },
         icmp: null,
         udpLength: null,
+        contentSum: null,
         link: { source: "02:00:00:00:00:02", destination: "02:00:00:00:00:01", etherType: null },
         quoted: null,
       },
