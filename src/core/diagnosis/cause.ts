@@ -15,7 +15,7 @@ export interface Circumstances {
   readonly outcome: Outcome;
   /** A packet came back, so this one got where it was going. */
   readonly isAnswered: boolean;
-  /** What came back is a TCP reset. */
+  /** What came back is a TCP reset, or an ICMP error about it. */
   readonly isRefused: boolean;
   readonly chains: KnownChains;
   /** NAT that other journeys showed for this packet's connection; null where none did. */

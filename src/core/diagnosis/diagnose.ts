@@ -124,10 +124,11 @@ export class Diagnosis {
     const routing = this.#routingOf(journey, host);
     const mapping = this.#flows.mappingOf(journey);
     const expected = answerExpected(journey);
+    const relations = this.#relations.of(journey);
     const seen = {
       outcome,
       isAnswered: answer !== null,
-      isRefused: answer?.isReset ?? false,
+      isRefused: (answer?.isReset ?? false) || relations.answeredWith.length > 0,
       rival: this.#flows.rivalOf(journey),
       chains: this.#chains,
       mapping,
@@ -147,7 +148,6 @@ export class Diagnosis {
     findings.sort((a, b) => GRAVITY[a.severity] - GRAVITY[b.severity]);
     this.#answers.delete(journey.id);
     this.#requests.delete(journey.id);
-    const relations = this.#relations.of(journey);
     this.#relations.forget(journey);
     const { outcome: outcomeHere } = circumstances;
     return {

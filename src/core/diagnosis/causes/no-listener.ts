@@ -18,19 +18,24 @@ export const noListener: FindDeath = (journey, circumstances) => {
   if (outcome.verdict !== "delivered" || packet === undefined) return null;
   const drop = toldDrop(circumstances, ["NO_SOCKET"]);
   const listening = socketsFor(packet, circumstances.host);
-  const isReset = isRefused && (listening === null || listening.length === 0);
+  // Of a delivered packet its own host tells nothing else: the port, or the protocol, is not there.
+  const isToldSo = isRefused && (listening === null || listening.length === 0);
   const counted = countedBy(packet, circumstances);
-  if (drop === null && !isReset && counted === null) return null;
+  if (drop === null && !isToldSo && counted === null) return null;
   const at = endpoint(packet.dst, packet.dport);
   const flag = packet.protocol === "tcp" ? "t" : "u";
   const answer = packet.protocol === "tcp" ? "with a reset" : "with ICMP port unreachable";
   return {
     verdict: "rejected",
-    known: drop === null && !isReset ? "computed" : "told",
+    known: drop === null && !isToldSo ? "computed" : "told",
     what: `it arrived, and no socket listens at ${packet.protocol ?? ""} ${at}; the kernel refused it ${answer}`,
     why: [
       ...(drop === null ? [] : [wordsOfDrop(drop)]),
-      ...(isReset ? ["the answer to it is a reset, and no rule made it"] : []),
+      ...(isToldSo
+        ? [
+            `its sender was told by ${packet.protocol === "tcp" ? "a reset" : "an ICMP error"} that no rule made`,
+          ]
+        : []),
       ...(counted === null ? [] : [counted]),
       ...(listening !== null && listening.length === 0 ? ["the snapshot has no such socket"] : []),
     ].join("; "),
