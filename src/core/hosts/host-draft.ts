@@ -54,7 +54,9 @@ export class HostDraft {
       !this.#hasLinks &&
       this.#settings.size + this.#counters.size === 0 &&
       [ip.routes, ip6.routes, this.#rules.ip, this.#rules.ip6].every((part) => part === null) &&
-      [this.#addresses, this.#neighbours, this.#sockets, this.#rulesets].every((part) => part === null)
+      [this.#addresses, this.#neighbours, this.#sockets, this.#rulesets, this.#packetQueues].every(
+        (part) => part === null,
+      )
     );
   }
 

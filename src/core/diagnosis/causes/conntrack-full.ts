@@ -43,7 +43,7 @@ function whyFull({ host, hostAtEnd }: Circumstances): string | null {
   const after = last?.stats?.drop;
   if (host !== hostAtEnd && before !== undefined && after !== undefined)
     return after > before
-      ? `conntrack dropped ${after - before} packets while the trace ran (conntrack -S: drop), and ${fill(last) ?? "its table is full"}`
+      ? `conntrack dropped ${after - before === 1 ? "a packet" : `${after - before} packets`} while the trace ran (conntrack -S: drop), and ${fill(last) ?? "its table is full"}`
       : null;
   return fill(first) ?? fill(last);
 }

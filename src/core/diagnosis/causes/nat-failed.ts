@@ -48,7 +48,9 @@ export const natFailed: FindDeath = (journey, circumstances) => {
     why: [
       ...(drop === null ? [] : [wordsOfDrop(drop)]),
       ...(grown > 0
-        ? [`conntrack could not enter ${grown} connections while the trace ran (insert_failed)`]
+        ? [
+            `conntrack could not enter ${grown === 1 ? "a connection" : `${grown} connections`} while the trace ran (insert_failed)`,
+          ]
         : []),
       ruleText(step) ?? "the addresses before and after it differ",
     ].join("; "),

@@ -55,5 +55,5 @@ function whatToTry({ protocol, dport }: Packet): string {
   const flag = protocol === "tcp" ? "t" : "u";
   const counters = protocol === "tcp" ? "TcpExtListenOverflows TcpExtListenDrops" : "UdpRcvbufErrors";
   const port = dport === null ? "" : ` 'sport = :${dport}'`;
-  return `ss -an${flag}pm${port}  # Recv-Q: what waits to be read; d in skmem: dropped; nstat -az ${counters}`;
+  return `nstat -az ${counters}; ss -an${flag}pm${port}  # Recv-Q: what waits to be read; d in skmem: dropped`;
 }
