@@ -12,11 +12,7 @@ export const queueNoListener: FindDeath = (journey, circumstances) => {
   const at = journey.steps.findLastIndex((step) => step.verdict === "queue");
   const step = journey.steps[at];
   if (step === undefined) return null;
-  const drop = toldDrop(
-    circumstances,
-    ["NOT_SPECIFIED", "NETFILTER_DROP"],
-    ["nf_queue", "__nf_queue", "nf_hook_slow"],
-  );
+  const drop = toldDrop(circumstances, ["NOT_SPECIFIED"], ["nf_queue", "__nf_queue"]);
   const numbers = queuesOf(step);
   const isUnbound = [host, hostAtEnd].every((snapshot) => isDeaf(snapshot, numbers));
   if (drop === null && !isUnbound) return null;
