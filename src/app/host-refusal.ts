@@ -7,6 +7,7 @@ import { type Refusal, refusal } from "./refusal.ts";
 export function ofHost(error: HostRefusal): Refusal {
   switch (error.kind) {
     case "missing-netns":
+    case "missing-device":
       return refusal(2, error.message, error.hint);
     case "not-linux":
     case "not-permitted":

@@ -9,37 +9,39 @@ import { ok, type Result, refused } from "../core/base/result.ts";
 import { nanosBetween, type Time } from "../core/base/time.ts";
 import type { Explained } from "../core/diagnosis/diagnose.ts";
 import { Explainer } from "../core/diagnosis/explainer.ts";
-import type { Event, GapEvent, StepEvent, UnparsedEvent } from "../core/events/event.ts";
+import type { Event, GapEvent, Sighting, StepEvent, UnparsedEvent } from "../core/events/event.ts";
 import { anywhereOnItsWay } from "../core/filters/anywhere.ts";
 import type { Filter } from "../core/filters/filter.ts";
-import { toNftRules } from "../core/filters/nft.ts";
 import { filterPredicate, matchesFilter } from "../core/filters/predicate.ts";
 import { printFilter } from "../core/filters/print.ts";
+import { impliedConntrack } from "../core/hooks/implied-functions.ts";
 import type { HostSnapshot } from "../core/hosts/host.ts";
 import { HostBook } from "../core/hosts/host-book.ts";
 import type { Journey } from "../core/journeys/journey.ts";
 import { isMarkedByOthersOnly } from "../core/journeys/marked-by.ts";
 import { ownTableName } from "../core/plans/own-table.ts";
-import type { Selectors } from "../core/plans/trace-plan.ts";
+import type { ConntrackInUse } from "../core/plans/trace-plan.ts";
 import { RuleBook } from "../core/rulesets/rule-book.ts";
 import type { Ruleset } from "../core/rulesets/ruleset.ts";
+import { conntrackInUse } from "../linux/conntrack-in-use.ts";
 import type { HostRefusal } from "../linux/refusal.ts";
 import { takeSnapshot } from "../linux/snapshot/take-snapshot.ts";
 import type { BesideSource, OnEvents } from "../sources/beside-source.ts";
 import { openKernelDrops } from "../sources/kernel-drops.ts";
 import { openWire } from "../sources/wire.ts";
 import type { MechanismWish } from "../tracing/mechanism.ts";
-import { type DryRun, planDryRun } from "../tracing/plan-here.ts";
-import { checkHost } from "../tracing/preflight.ts";
+import { type DryRun, type PlanOptions, planDryRun } from "../tracing/plan-here.ts";
+import { checkDevices, checkHost, missingRights } from "../tracing/preflight.ts";
 import { giveUpRights, takeUpRights } from "../tracing/rights.ts";
 import { startTrace, type Trace, type TraceEnd } from "../tracing/trace.ts";
 import { type EventCounts, EventTally } from "./event-tally.ts";
 import type { OnExplained } from "./explain.ts";
 import { ofHost } from "./host-refusal.ts";
-import { hiddenByRaw, isStepOfOwnRule, type Marking, markingOf } from "./marking.ts";
-import { type Refusal, refusal } from "./refusal.ts";
+import { type ChosenMarking, hiddenByRaw, isStepOfOwnRule, type Marking, markingOf } from "./marking.ts";
+import type { Refusal } from "./refusal.ts";
 import { RouteCheck } from "./route-check.ts";
 import { type RulesNow, readRules } from "./rules.ts";
+import { type Choice, choosesAll, NO_CHOICE } from "./trace-tables.ts";
 
 export interface LiveOptions {
   /** Null: every packet. */
@@ -51,6 +53,8 @@ export interface LiveOptions {
   readonly packets: number | null;
   /** Packets a second and namespace at most. */
   readonly rate: number;
+  /** Which packets, beside the filter; nothing said where absent. */
+  readonly choice?: Choice;
   /** Whether to hear of connections, so that translations are told exactly. Costs each new connection some µs. */
   readonly conntrack?: boolean;
   /** NFLOG groups whose messages are shown with the packets. */
@@ -122,11 +126,14 @@ async function traceWith(
   onExplained: OnExplained,
   routeCheck: RouteCheck,
 ): Promise<Result<LiveReport, Refusal>> {
-  const marking = await markingOf(options, selectorsOf);
+  const marking = await markingOf(options);
   if (!marking.ok) return marking;
-  const { selectors, rawRules } = marking.value;
+  const { rawRules } = marking.value;
   const host = checkHost(options.netns, rawRules);
   if (!host.ok) return refused(ofHost(host.error));
+  const { ingress, egress } = options.choice ?? NO_CHOICE;
+  const devices = checkDevices(options.netns, [...ingress, ...egress]);
+  if (!devices.ok) return refused(ofHost(devices.error));
   const before = await readAllRules(options.netns);
   if (!before.ok) return refused(ofHost(before.error));
   const early = new EarlyEvents();
@@ -134,7 +141,7 @@ async function traceWith(
   if (!besides.ok) return refused(ofHost(besides.error));
   const taking = takeSnapshots(options.netns, before.value);
   const started = await startTrace({
-    selectors,
+    ...tablesOf(marking.value, options.netns, before.value),
     rawRules,
     netns: options.netns,
     deadlineSeconds: options.seconds + DEADLINE_SLACK_SECONDS,
@@ -158,7 +165,13 @@ async function traceWith(
     const rulesNow = rawRules === null ? before : await readAllRules(options.netns);
     if (rulesNow.ok) inForce = rulesNow.value;
     const book = new RuleBook(rulesetsOf(inForce));
-    listener = new Listener(book, options.filter, onExplained, routeCheck);
+    const choice = options.choice ?? NO_CHOICE;
+    listener = new Listener(
+      book,
+      choosesAll(choice) ? filterPredicate(options.filter) : () => false,
+      onExplained,
+      routeCheck,
+    );
     // Taken while the trace was armed: no packet is shown before it is there.
     listener.useHosts((await taking).hosts);
     if (rawRules === null) listener.ownTable = ownTableName(trace.plan.runId);
@@ -171,6 +184,7 @@ async function traceWith(
       ...marking.value.notes,
       ...hiddenByRaw(rawRules, rulesetsOf(before.value)),
       ...trace.notes,
+      ...(trace.readsKernelLog && marking.value.follows ? [NO_REPLIES_FROM_LOG] : []),
     ];
     options.onArmed?.(trace, { ...marking.value, notes });
     const waiting = wait(options, listener, trace.broken);
@@ -237,13 +251,15 @@ async function endAll(sources: readonly BesideSource[]): Promise<void> {
 
 /** What `traceLive` would change on this host; nothing is changed. */
 export async function planLive(
-  options: Pick<LiveOptions, "filter" | "netns" | "seconds" | "rate" | "mechanism">,
+  options: Pick<LiveOptions, "filter" | "netns" | "seconds" | "rate" | "mechanism" | "choice">,
 ): Promise<Result<DryRun & Pick<Marking, "notes">, Refusal>> {
-  const marking = await markingOf(options, selectorsOf);
+  const marking = await markingOf(options);
   if (!marking.ok) return marking;
-  const { selectors, rawRules, notes } = marking.value;
+  const { rawRules, notes, follows } = marking.value;
+  const canRead = follows && missingRights(options.netns).length === 0;
+  const rules = canRead ? await readAllRules(options.netns) : ok([]);
   const planned = planDryRun({
-    selectors,
+    ...tablesOf(marking.value, options.netns, rules.ok ? rules.value : []),
     rawRules,
     netns: options.netns,
     deadlineSeconds: options.seconds + DEADLINE_SLACK_SECONDS,
@@ -288,9 +304,13 @@ class Listener {
   /** Journeys are shown one after the other, however slow the reader is. */
   #showing: Promise<void> = Promise.resolve();
 
-  constructor(book: RuleBook, filter: Filter | null, onExplained: OnExplained, routeCheck: RouteCheck) {
+  constructor(
+    book: RuleBook,
+    matches: (sighting: Sighting) => boolean | null,
+    onExplained: OnExplained,
+    routeCheck: RouteCheck,
+  ) {
     this.#routeCheck = routeCheck;
-    const matches = filterPredicate(filter);
     this.#explainer = new Explainer(book, {
       linker: { idleNanos: IDLE_NANOS, idleEvents: 1_000_000 },
       mostHeld: 50_000,
@@ -407,14 +427,28 @@ function now(): Time {
   return { clock: "arrival", epoch: "utc", seconds: Math.floor(ms / 1000), nanos: (ms % 1000) * 1e6 };
 }
 
-function selectorsOf(filter: Filter | null): Result<Selectors, Refusal> {
-  if (filter === null) return ok({ prerouting: [""], output: [""] });
-  const prerouting = toNftRules(filter, "inet", "prerouting");
-  const output = toNftRules(filter, "inet", "output");
-  if (!prerouting.ok)
-    return refused(refusal(2, `filter: ${prerouting.error.message}`, prerouting.error.hint));
-  if (!output.ok) return refused(refusal(2, `filter: ${output.error.message}`, output.error.hint));
-  return ok({ prerouting: prerouting.value, output: output.value });
+/** The kernel log has everybody's packets, and a reply that was translated is told by nothing in the filter. */
+const NO_REPLIES_FROM_LOG =
+  "of the replies, those that the filter's own words say are shown: the kernel log does not tell who marked a packet";
+
+/** What the plan of an nft table has to know; nothing for rules in raw. */
+function tablesOf(
+  { tables, follows }: ChosenMarking,
+  netns: readonly (string | null)[],
+  rules: readonly RulesNow[],
+): Pick<PlanOptions, "tables" | "conntrackInUse"> {
+  if (tables === null) return {};
+  return follows && rules.length > 0
+    ? { tables, conntrackInUse: whereConntrackIs(netns, rules) }
+    : { tables };
+}
+
+/** By the kernel's list of hooks; where it has none, by the rules, which are what switches conntrack on. */
+function whereConntrackIs(
+  netns: readonly (string | null)[],
+  rules: readonly RulesNow[],
+): readonly ConntrackInUse[] {
+  return netns.map((name, index) => conntrackInUse(name) ?? impliedConntrack(rules[index]?.rulesets ?? []));
 }
 
 function rulesetsOf(all: readonly RulesNow[]): readonly Ruleset[] {

@@ -1,4 +1,7 @@
 /** Words that options take, apart from what acts on them, so that `--help` need not load it. */
+/** Families of the tables in which a trace chooses packets. */
+export const TRACE_FAMILIES = ["inet", "ip", "ip6", "bridge", "arp", "netdev"] as const;
+
 export const FORMATS = ["tree", "jsonl", "json", "md"] as const;
 export type Format = (typeof FORMATS)[number];
 

@@ -13,6 +13,7 @@ import {
   LAB_BACKENDS,
   MECHANISMS,
   SNAPSHOT_FORMATS,
+  TRACE_FAMILIES,
   UNDO_FORMATS,
 } from "./choices.ts";
 import { say, sayRefusal } from "./say.ts";
@@ -104,6 +105,38 @@ program
   )
   .option("--for <time>", "how long: 30s, 5m (default 30s)", seconds, 30)
   .option("--packets <n>", "end after so many packets", wholeNumber)
+  .option(
+    "--follow",
+    "also trace the packets that go the other way in the connections, through NAT (default: where the filter names an address or a port)",
+  )
+  .option("--no-follow", "trace what the filter's words say, and nothing else")
+  .option(
+    "--first <n>",
+    "trace only the first n packets of each connection, counted in each direction",
+    wholeNumber,
+  )
+  .option("--sample <1/n>", "trace the packets of one in n connections only", oneIn)
+  .option("--fragments", "choose packets before their fragments are put together", false)
+  .addOption(
+    new Option(
+      "--family <family>",
+      "choose among the packets of this family: inet (default), ip, ip6, bridge, arp, netdev (repeatable)",
+    )
+      .argParser(traceFamilies)
+      .default([], "inet"),
+  )
+  .option(
+    "--ingress <device>",
+    "also choose frames where they come in by this device (netdev; repeatable)",
+    collect,
+    [],
+  )
+  .option(
+    "--egress <device>",
+    "also choose frames where they leave by this device (netdev; repeatable)",
+    collect,
+    [],
+  )
   .option("--rate <n>", "trace at most so many packets a second", wholeNumber, 1000)
   .option("--conntrack", "hear of connections too, so that translations are told exactly", false)
   .option("--nflog <group>", "show what NFLOG and log rules send to this group (repeatable)", nflogGroups, [])
@@ -138,8 +171,9 @@ program
 nfpath trace udp port 53 -- dig example.net     traces while the command runs and ends a moment after it
 
 What it changes on the host, and takes back however it ends:
-  - one nft table of its own (inet nfpath_…, owned by the running nfpath), which marks the chosen packets; without nft,
-    rules at the end of legacy iptables' raw table, with the comment nfpath:… (an empty raw table stays, if there was none)
+  - one nft table of its own for each family (inet nfpath_…, owned by the running nfpath), which marks the chosen packets;
+    without nft, rules at the end of legacy iptables' raw table, with the comment nfpath:… (an empty raw table stays, if
+    there was none)
   - net.netfilter.nf_log.2 and .10, only where legacy iptables tables are in use`,
   )
   .action(async (words, flags) => {
@@ -263,6 +297,22 @@ function seconds(text: string): number {
 
 function collect(value: string, before: readonly string[]): readonly string[] {
   return [...before, value];
+}
+
+function traceFamilies(
+  value: string,
+  before: readonly (typeof TRACE_FAMILIES)[number][],
+): readonly (typeof TRACE_FAMILIES)[number][] {
+  const family = TRACE_FAMILIES.find((one) => one === value);
+  if (family === undefined) throw new InvalidArgumentError(`a family is one of ${TRACE_FAMILIES.join(", ")}`);
+  return [...before, family];
+}
+
+/** `1/100` */
+function oneIn(text: string): number {
+  const [, count = ""] = /^1\/([1-9]\d{0,8})$/.exec(text) ?? [];
+  if (count === "") throw new InvalidArgumentError("a part such as 1/100 is needed");
+  return Number(count);
 }
 
 /** `include/uapi/linux/netfilter/nfnetlink_log.h`: groups have 16 bits. */

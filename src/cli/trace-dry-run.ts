@@ -1,6 +1,7 @@
 /** `nfpath trace --dry-run`: the plan, for a person or a program. */
 import type { ExitStatus } from "../app/refusal.ts";
 import { planLive } from "../app/trace.ts";
+import type { Choice } from "../app/trace-tables.ts";
 import { printable } from "../core/base/text.ts";
 import type { Filter } from "../core/filters/filter.ts";
 import { describePlan } from "../core/plans/plan.ts";
@@ -8,13 +9,14 @@ import { Output } from "./output.ts";
 import { say, sayRefusal } from "./say.ts";
 import type { TraceFlags } from "./trace.ts";
 
-export async function dryRun(filter: Filter | null, flags: TraceFlags): Promise<ExitStatus> {
+export async function dryRun(filter: Filter | null, choice: Choice, flags: TraceFlags): Promise<ExitStatus> {
   const planned = await planLive({
     filter,
     netns: flags.netns.length === 0 ? [null] : flags.netns,
     seconds: flags.for,
     rate: flags.rate,
     mechanism: flags.mechanism,
+    choice,
   });
   if (!planned.ok) {
     sayRefusal(planned.error);

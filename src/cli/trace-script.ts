@@ -1,12 +1,14 @@
 /** `nfpath trace --print-script`: a shell script that does the trace on a host without Node. */
 import { type ExitStatus, type Refusal, refusal } from "../app/refusal.ts";
 import { scriptFor } from "../app/trace-script.ts";
+import { beyondTheFilter } from "../app/trace-tables.ts";
 import type { MechanismWord } from "./choices.ts";
 import { readFilter } from "./explain.ts";
 import { Output } from "./output.ts";
 import { sayRefusal } from "./say.ts";
+import { type ChoiceFlags, choiceOf } from "./trace-choice.ts";
 
-export interface ScriptFlags {
+export interface ScriptFlags extends ChoiceFlags {
   readonly netns: readonly string[];
   readonly for: number;
   readonly rate: number;
@@ -32,6 +34,15 @@ export async function printScriptCommand(
       ),
     );
   }
+  const choice = beyondTheFilter(choiceOf(flags));
+  if (choice !== null)
+    return fail(
+      refusal(
+        2,
+        `--print-script takes no ${choice}: a script chooses by the filter's words alone, with iptables too`,
+        "leave it out, or trace with nfpath itself on that host",
+      ),
+    );
   if (flags.mechanism !== "auto") {
     const hint = `choose it where the script runs: NFPATH_MECHANISM=${flags.mechanism} sh SCRIPT`;
     return fail(refusal(2, "--print-script takes no --mechanism", hint));

@@ -10,9 +10,10 @@ import { Output } from "./output.ts";
 import { presenterFor, type ViewFlags, viewFor } from "./present.ts";
 import { say, sayRefusal } from "./say.ts";
 import { liveSummaryLines, liveSummaryObject, Tally } from "./summary.ts";
+import { type ChoiceFlags, choiceOf, whatElse } from "./trace-choice.ts";
 import { dryRun } from "./trace-dry-run.ts";
 
-export interface TraceFlags extends ViewFlags {
+export interface TraceFlags extends ViewFlags, ChoiceFlags {
   readonly netns: readonly string[];
   readonly for: number;
   readonly packets?: number;
@@ -36,7 +37,8 @@ export async function traceCommand(
   if (!filter.ok) return fail(filter.error);
   const view = viewFor(flags, flags.format, false);
   if (!view.ok) return fail(view.error);
-  if (flags.dryRun) return dryRun(filter.value, flags);
+  const choice = choiceOf(flags);
+  if (flags.dryRun) return dryRun(filter.value, choice, flags);
   const output = new Output(process.stdout);
   const printer = presenterFor(view.value, flags.format, output, true);
   const tally = new Tally();
@@ -50,6 +52,7 @@ export async function traceCommand(
       seconds: flags.for,
       packets: flags.packets ?? null,
       rate: flags.rate,
+      choice,
       conntrack: flags.conntrack,
       nflogGroups: flags.nflog,
       mechanism: flags.mechanism,
@@ -59,10 +62,10 @@ export async function traceCommand(
         program === undefined ? null : async () => sayExit(program, await runUserCommand(program, args)),
       signal: stop.signal,
       givesUpRights: true,
-      onArmed: (_trace, { how, notes }) => {
+      onArmed: (_trace, { how, notes, follows }) => {
         for (const note of notes) say(note);
         const whileRuns = program === undefined ? "" : " or as long as the command runs";
-        say(`tracing for ${flags.for} s${whileRuns} by ${how}; Ctrl-C ends it`);
+        say(`tracing for ${flags.for} s${whileRuns} by ${how}${whatElse(choice, follows)}; Ctrl-C ends it`);
       },
     },
     async (explained) => {

@@ -4,12 +4,12 @@
  * It is an option of the kernel (CONFIG_NETFILTER_NETLINK_HOOK) that many are built without; one that has it as a module loads
  * it when it is first asked, which is all that asking changes. Needs CAP_NET_ADMIN in the namespace.
  */
-import { readFileSync } from "node:fs";
 import { ok, type Result, refused } from "../core/base/result.ts";
 import { decodeHookFunctions } from "../core/hooks/decode-hooks.ts";
 import type { HookFunction } from "../core/hooks/hook-function.ts";
 import type { PacketFamily } from "../core/netfilter/family.ts";
 import { HOOKS_BY_NUMBER, NUMBER_OF_FAMILY } from "../core/netfilter/hook-numbers.ts";
+import { interfaceNames } from "./interfaces.ts";
 import { IS_LITTLE_ENDIAN, SystemCallError } from "./libc.ts";
 import { attribute } from "./netlink.ts";
 import { dump } from "./netlink-dump.ts";
@@ -62,7 +62,7 @@ function readAll(): Result<readonly HookFunction[], HostRefusal> {
       for (const number of HOOKS_BY_NUMBER[family].keys())
         functions.push(...readOne(fd, family, number, null));
     }
-    for (const device of devices()) {
+    for (const device of interfaceNames()) {
       for (const number of HOOKS_BY_NUMBER.netdev.keys())
         functions.push(...readOne(fd, "netdev", number, device));
     }
@@ -114,13 +114,4 @@ function ask(fd: number, family: PacketFamily, number: number, device: string | 
   const parts = [Buffer.from([NUMBER_OF_FAMILY[family], 0, 0, 0]), attribute(NFNLA_HOOK_HOOKNUM, hook)];
   if (device !== null) parts.push(attribute(NFNLA_HOOK_DEV, Buffer.from(`${device}\0`)));
   return dump(fd, (NFNL_SUBSYS_HOOK << 8) | NFNL_MSG_HOOK_GET, Buffer.concat(parts));
-}
-
-/** Every interface of the calling thread's namespace, those that are down included. */
-function devices(): string[] {
-  return readFileSync("/proc/thread-self/net/dev", "utf8")
-    .split("\n")
-    .slice(2)
-    .map((line) => /^\s*(\S+?):\s*\d/.exec(line)?.[1] ?? "")
-    .filter((name) => name !== "");
 }

@@ -3,6 +3,8 @@
  *
  * The datagrams of the monitor are passed on as they come; `core/events/decode/netlink/link.ts` reads the names out of them.
  */
+
+import { readFileSync } from "node:fs";
 import { decodeLinkNames } from "../core/events/decode/netlink/link.ts";
 import { send } from "./libc.ts";
 import { NLM_F_DUMP, NLM_F_REQUEST, netlinkMessage } from "./netlink.ts";
@@ -14,6 +16,15 @@ const RTM_GETLINK = 18;
 const RTNLGRP_LINK = 1;
 /** `struct ifinfomsg`, all zero: every family, every interface. */
 const EVERY_INTERFACE = Buffer.alloc(16);
+
+/** Every interface of the calling thread's namespace, those that are down included. */
+export function interfaceNames(): string[] {
+  return readFileSync("/proc/thread-self/net/dev", "utf8")
+    .split("\n")
+    .slice(2)
+    .map((line) => /^\s*(\S+?):\s*\d/.exec(line)?.[1] ?? "")
+    .filter((name) => name !== "");
+}
 
 /**
  * File descriptor that delivers the interfaces of the calling thread's namespace, present and future. The group is joined

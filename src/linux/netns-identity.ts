@@ -4,7 +4,8 @@
  * A name can be deleted while processes live on inside, and be given again to another namespace. The inode can come
  * again too, after the namespace has gone: what is known by it must be checked before it is acted on.
  */
-import { readdirSync, statSync } from "node:fs";
+import { existsSync, readdirSync, statSync } from "node:fs";
+import { dirname } from "node:path";
 import { listNetns, type NetnsHandle, netnsPath, openNetns } from "./netns.ts";
 import { isSystemError } from "./sysctl.ts";
 
@@ -55,6 +56,8 @@ function lookAt(path: string): string | null | typeof NOT_SHOWN {
     return String(statSync(path, { bigint: true }).ino);
   } catch (error) {
     if (!isSystemError(error)) throw error;
-    return error.code === "EACCES" || error.code === "EPERM" ? NOT_SHOWN : null;
+    const isRefused = error.code === "EACCES" || error.code === "EPERM";
+    // Of a process that has just ended the kernel says the same as of one that may not be looked at (proc_ns_get_link).
+    return isRefused && existsSync(dirname(dirname(path))) ? NOT_SHOWN : null;
   }
 }

@@ -9,6 +9,7 @@ export type HostRefusalKind =
   | "not-permitted"
   | "missing-program"
   | "missing-netns"
+  | "missing-device"
   | "kernel-lacks"
   /** The one reader that NFLOG group 0 of a namespace can have is somebody else. */
   | "nflog-group-taken"

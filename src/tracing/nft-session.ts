@@ -19,7 +19,7 @@ export interface NftSession {
   readonly pid: number;
   /** Makes the table with one command, and makes sure that it is there. Refused, nothing has been made. */
   readonly make: (command: string) => Promise<Result<void, HostRefusal>>;
-  /** What `list chain inet TABLE CHAIN` prints; refused when the table has gone. */
+  /** What `list chain FAMILY TABLE CHAIN` prints; refused when the table has gone. */
   readonly listChain: (chain: string) => Promise<Result<string, HostRefusal>>;
   /** Ends the process, and with it the table. */
   readonly end: () => Promise<void>;
@@ -31,7 +31,7 @@ export interface NftSession {
 const ANSWER_WAIT_MS = 20_000;
 const END_WAIT_MS = 5_000;
 
-/** Starts `nft -i`, which changes nothing yet. */
+/** Starts `nft -i`, which changes nothing yet. `table` with its family: `inet nfpath_…`. */
 export function startNftSession(netns: string | null, table: string): Result<NftSession, HostRefusal> {
   const started = startProcess("nft", ["-i"], { netns, rights: rightsOfHolder(netns) });
   if (!started.ok) return started;
@@ -81,13 +81,13 @@ class Session implements NftSession {
   readonly hasEnded = (): boolean => this.#hasExited;
 
   readonly make = async (command: string): Promise<Result<void, HostRefusal>> => {
-    const listing = `list table inet ${this.#table}`;
+    const listing = `list table ${this.#table}`;
     const answer = await this.#ask(`${command}\n${listing}\n`, listing);
     return answer.ok ? ok(undefined) : answer;
   };
 
   readonly listChain = (chain: string): Promise<Result<string, HostRefusal>> => {
-    const listing = `list chain inet ${this.#table} ${chain}`;
+    const listing = `list chain ${this.#table} ${chain}`;
     return this.#ask(`${listing}\n`, listing);
   };
 

@@ -4,13 +4,15 @@ import { ok, type Result, refused } from "../core/base/result.ts";
 import type { Plan } from "../core/plans/plan.ts";
 import type { RawSelectors } from "../core/plans/raw-rules.ts";
 import {
+  type ConntrackInUse,
   KERNEL_LOGGERS,
   LEGACY_LOGGER,
   type LoggerSetting,
   type NetnsSituation,
   planTrace,
-  type Selectors,
+  type TablesWanted,
 } from "../core/plans/trace-plan.ts";
+import type { Selectors } from "../core/plans/trace-table.ts";
 import { isLegacyInUse } from "../linux/legacy-tables.ts";
 import { inNetns } from "../linux/netns.ts";
 import { loggerSetting, readLogger } from "../linux/nf-log.ts";
@@ -23,7 +25,11 @@ import { chooseLegacyReader, type LegacyReader } from "./legacy-reader.ts";
 import { checkPossible, missingRights } from "./preflight.ts";
 
 export interface PlanOptions {
-  readonly selectors: Selectors;
+  /** Of an inet table, where there are no `tables`. */
+  readonly selectors?: Selectors;
+  readonly tables?: TablesWanted;
+  /** For each of `netns`; where it is absent conntrack is not asked, because that would switch it on. */
+  readonly conntrackInUse?: readonly (ConntrackInUse | null)[];
   /** Names, paths, `pid:N`; null for the namespace nfpath runs in. At least one. */
   readonly netns: readonly (string | null)[];
   /** After so many seconds the rules mark nothing any more. The trace itself ends when `stop` is called. */
@@ -106,8 +112,12 @@ function planFor(
   if (situations.length === 0) throw new Error("a trace needs a namespace");
   const plan = planTrace({
     runId: randomBytes(4).toString("hex"),
-    selectors: options.selectors,
-    namespaces: situations,
+    ...(options.selectors === undefined ? {} : { selectors: options.selectors }),
+    ...(options.tables === undefined ? {} : { tables: options.tables }),
+    namespaces: situations.map((situation, index) => ({
+      ...situation,
+      conntrack: options.conntrackInUse?.[index] ?? null,
+    })),
     deadline: Math.ceil(Date.now() / 1000 + options.deadlineSeconds),
     ratePerSecond: options.ratePerSecond,
     rawRules: options.rawRules ?? null,

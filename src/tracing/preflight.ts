@@ -2,8 +2,9 @@
 import { ok, type Result, refused } from "../core/base/result.ts";
 import type { RawSelectors } from "../core/plans/raw-rules.ts";
 import { type Capability, missingCapabilities } from "../linux/capabilities.ts";
+import { interfaceNames } from "../linux/interfaces.ts";
 import { readKernel } from "../linux/kernel.ts";
-import { findNetns } from "../linux/netns.ts";
+import { findNetns, inNetns } from "../linux/netns.ts";
 import { missingProgram } from "../linux/process.ts";
 import { findProgram } from "../linux/programs.ts";
 import { type HostRefusal, hostRefusal } from "../linux/refusal.ts";
@@ -74,6 +75,27 @@ export function checkPossible(
     if (netns === null) continue;
     const found = findNetns(netns);
     if (!found.ok) return found;
+  }
+  return ok(undefined);
+}
+
+/** Devices that a namespace does not have, of those that frames are to be chosen at. */
+export function checkDevices(
+  namespaces: readonly (string | null)[],
+  devices: readonly string[],
+): Result<void, HostRefusal> {
+  if (devices.length === 0) return ok(undefined);
+  for (const netns of namespaces) {
+    const names = inNetns(netns, interfaceNames);
+    const missing = devices.find((device) => !names.includes(device));
+    if (missing !== undefined)
+      return refused(
+        hostRefusal(
+          "missing-device",
+          `there is no device ${missing}${netns === null ? "" : ` in namespace ${netns}`}`,
+          `it has ${names.join(", ")}`,
+        ),
+      );
   }
   return ok(undefined);
 }

@@ -15,11 +15,11 @@ import type { JournalFile } from "../linux/undo/journal.ts";
 import { revertRun } from "../linux/undo/revert-run.ts";
 import { type LiveSource, openLiveSource } from "../sources/live.ts";
 import { Listener } from "./listener.ts";
-import { type NftSession, startNftSession } from "./nft-session.ts";
+import { startNftSession } from "./nft-session.ts";
 import { type HostSituation, type PlannedTrace, type PlanOptions, planHere } from "./plan-here.ts";
 import { checkHost } from "./preflight.ts";
 import { writeDownHolders, writeDownPlan } from "./run-journal.ts";
-import { RunningTrace } from "./running-trace.ts";
+import { type HeldTable, RunningTrace } from "./running-trace.ts";
 
 export interface TraceOptions extends PlanOptions {
   /**
@@ -114,15 +114,13 @@ async function arm(
   const config = { namespaces, copyBytes, receiveBuffer: RECEIVE_BUFFER, undoFile: journal.path };
   const source = await openLiveSource(config, listener.take);
   if (!source.ok) return source;
-  const sessions = await holdTables(plan, journal, source.value).catch(async (error: unknown) => {
+  const tables = await holdTables(plan, journal, source.value).catch(async (error: unknown) => {
     await source.value.end();
     throw error;
   });
-  if (!sessions.ok) return sessions;
+  if (!tables.ok) return tables;
   const notes = situations.flatMap(readerNote);
-  return ok(
-    new RunningTrace({ plan, journal, source: source.value, sessions: sessions.value, listener, notes }),
-  );
+  return ok(new RunningTrace({ plan, journal, source: source.value, tables: tables.value, listener, notes }));
 }
 
 function readerNote({ netns, reader, hearsNft }: HostSituation): readonly string[] {
@@ -150,11 +148,11 @@ async function holdTables(
   plan: Plan,
   journal: JournalFile,
   source: LiveSource,
-): Promise<Result<readonly NftSession[], TraceRefusal>> {
-  const sessions: NftSession[] = [];
-  const held = await makeTables(plan, journal, sessions);
-  if (held.ok) return ok(sessions);
-  await Promise.all(sessions.map((session) => session.end()));
+): Promise<Result<readonly HeldTable[], TraceRefusal>> {
+  const tables: HeldTable[] = [];
+  const held = await makeTables(plan, journal, tables);
+  if (held.ok) return ok(tables);
+  await Promise.all(tables.map(({ session }) => session.end()));
   await source.end();
   return held;
 }
@@ -162,23 +160,23 @@ async function holdTables(
 async function makeTables(
   plan: Plan,
   journal: JournalFile,
-  sessions: NftSession[],
+  tables: HeldTable[],
 ): Promise<Result<void, TraceRefusal>> {
   const commands: string[] = [];
   for (const { netns, apply } of plan.changes) {
     if (apply.kind !== "hold-table") continue;
-    const session = startNftSession(netns, apply.table);
+    const session = startNftSession(netns, `${apply.family} ${apply.table}`);
     if (!session.ok) return session;
-    sessions.push(session.value);
+    tables.push({ session: session.value, counts: apply.counts });
     commands.push(apply.command);
   }
-  if (sessions.length === 0) return ok(undefined);
+  if (tables.length === 0) return ok(undefined);
   const written = writeDownHolders(
     journal,
-    sessions.map(({ pid }) => pid),
+    tables.map(({ session }) => session.pid),
   );
   if (!written.ok) return written;
-  for (const [index, session] of sessions.entries()) {
+  for (const [index, { session }] of tables.entries()) {
     const made = await session.make(commands[index] ?? "");
     if (!made.ok) return made;
   }

@@ -17,7 +17,12 @@ import { datagrams, filters, passes, sightingOf } from "../core/filters/generato
 const seed = Number(process.env.NFPATH_SEED ?? 2026);
 const isRoot = process.getuid?.() === 0;
 const hasTcpdump = spawnSync("tcpdump", ["--version"]).status === 0;
+const hasLegacy = ["iptables-legacy", "ip6tables-legacy"].every(
+  (tool) => spawnSync(tool, ["-V"]).status === 0,
+);
 const canFilter = isRoot && ["nft", "ip"].every((tool) => spawnSync(tool, ["-V"]).status === 0);
+
+const canCompare = canFilter && hasTcpdump && hasLegacy;
 
 function sample<Value>(arbitrary: fc.Arbitrary<Value>, count: number): Value[] {
   return fc.sample(arbitrary, { numRuns: count, seed });
@@ -181,26 +186,17 @@ vlan and and
 describe.skipIf(!canFilter)("filters and nft (needs root, nft and ip)", () => {
   const netns = `nfpF${process.pid}`;
 
-  function run(command: string, args: readonly string[], input: string | Uint8Array = ""): string {
-    const { status, stdout, stderr } = spawnSync(command, args, {
-      input,
-      encoding: "utf8",
-      maxBuffer: 1 << 26,
-    });
-    if (status !== 0) throw new Error(`${command} ${args.join(" ")}: ${stderr.slice(0, 2000)}`);
-    return stdout;
-  }
   const inside = (command: string, args: readonly string[], input = "") =>
-    run("ip", ["netns", "exec", netns, command, ...args], input);
+    runChecked("ip", ["netns", "exec", netns, command, ...args], input);
 
   beforeAll(() => {
-    run("ip", ["netns", "add", netns]);
+    runChecked("ip", ["netns", "add", netns]);
     const mac = ["address", "02:00:00:00:ff:01"];
-    run("ip", ["-n", netns, "link", "add", "eth0", ...mac, "type", "veth", "peer", "name", "far0"]);
-    for (const name of ["far0", "eth0"]) run("ip", ["-n", netns, "link", "set", name, "up"]);
+    runChecked("ip", ["-n", netns, "link", "add", "eth0", ...mac, "type", "veth", "peer", "name", "far0"]);
+    for (const name of ["far0", "eth0"]) runChecked("ip", ["-n", netns, "link", "set", name, "up"]);
   });
   afterAll(() => {
-    run("ip", ["netns", "delete", netns]);
+    runChecked("ip", ["netns", "delete", netns]);
   });
 
   it("writes rules that nft takes, in each family and hook", { timeout: 120_000 }, () => {
@@ -217,8 +213,20 @@ describe.skipIf(!canFilter)("filters and nft (needs root, nft and ip)", () => {
         }
       }
     }
+    for (const [family, hook] of FRAMES) {
+      const device = family === "netdev" ? 'device "lo" ' : "";
+      lines.push(`table ${family} t { chain ${hook} { type filter hook ${hook} ${device}priority -350; }; }`);
+      for (const filter of sample(filters("all"), 100)) {
+        const found = toNftRules(filter, family, hook);
+        if (!found.ok) continue;
+        for (const rule of found.value) {
+          lines.push(`add rule ${family} t ${hook} ${rule} meta nftrace set 1`);
+          rules++;
+        }
+      }
+    }
     expect(inside("nft", ["-c", "-f", "-"], `${lines.join("\n")}\n`)).toBe("");
-    expect(rules).toBeGreaterThan(1_000);
+    expect(rules).toBeGreaterThan(1_500);
   });
 
   it("chooses the packets on a wire that the filter means", { timeout: 120_000 }, () => {
@@ -264,6 +272,167 @@ function nftRules(
   return rules.value;
 }
 
+/**
+ * The promise behind `nfpath trace FILTER`: the packets that are chosen in the kernel are those that tcpdump chooses with the
+ * same text, whichever mechanism chooses them.
+ */
+describe.skipIf(!canCompare)(
+  "200 filters in the kernel and in tcpdump (needs root and all the tools)",
+  () => {
+    const netns = `nfpG${process.pid}`;
+    const packets = sample(datagrams(true), 300);
+    const frames = packets.map((datagram, i) => frameOf(datagramBytes(datagram), [2, 0, 0, 0, 0xff, 1], i));
+    let compared: readonly Compared[] = [];
+
+    interface Compared {
+      readonly filter: Filter;
+      readonly text: string;
+      /** For `-m bpf --bytecode`. */
+      readonly bytecode: string;
+      /** Numbers of the packets that tcpdump chooses. */
+      readonly chosen: readonly number[];
+    }
+
+    const inside = (command: string, args: readonly string[], input = "") =>
+      runChecked("ip", ["netns", "exec", netns, command, ...args], input);
+
+    beforeAll(() => {
+      runChecked("ip", ["netns", "add", netns]);
+      const mac = ["address", "02:00:00:00:ff:01"];
+      runChecked("ip", ["-n", netns, "link", "add", "eth0", ...mac, "type", "veth", "peer", "name", "far0"]);
+      for (const name of ["far0", "eth0"]) runChecked("ip", ["-n", netns, "link", "set", name, "up"]);
+      const capture = captureOf(packets.map(datagramBytes));
+      compared = sample(filters("wire"), 300)
+        .flatMap((filter) => {
+          const text = forTcpdump(filter);
+          const bytecode = bytecodeOf(text);
+          return bytecode === null
+            ? []
+            : [{ filter, text, bytecode, chosen: chosenByTcpdump(capture, text) }];
+        })
+        .slice(0, 200);
+    }, 120_000);
+    afterAll(() => {
+      runChecked("ip", ["netns", "delete", netns]);
+    });
+
+    function send(): void {
+      const sender = fileURLToPath(new URL("./send-frames.js", import.meta.url));
+      inside(
+        process.execPath,
+        [sender, "far0"],
+        frames.map((frame) => Buffer.from(frame).toString("hex")).join("\n"),
+      );
+    }
+
+    /** Sends all packets past sets of numbers, into which `rules` puts those that are chosen, and reads the sets. */
+    function collected(
+      sets: number,
+      rules: (index: number) => readonly string[],
+      [family, hook] = ["inet", "prerouting priority -290"],
+    ): ReadonlyMap<string, number[]> {
+      const indices = Array.from({ length: sets }, (_, index) => index);
+      const lines = [
+        `table ${family} t {`,
+        ...indices.map((i) => `set s${i} { type ether_addr; flags dynamic; size 65535; }`),
+        `chain c { type filter hook ${hook};`,
+        ...indices.flatMap((i) => rules(i).map((rule) => `${rule} add @s${i} { ether saddr }`)),
+        "}",
+        "}",
+      ];
+      inside("nft", ["-f", "-"], `${lines.join("\n")}\n`);
+      send();
+      const found = setsIn(inside("nft", ["-j", "list", "table", family ?? "", "t"]));
+      inside("nft", [`delete table ${family} t`]);
+      return found;
+    }
+
+    it("are two hundred, and choose something", () => {
+      expect(compared).toHaveLength(200);
+      expect(compared.filter(({ chosen }) => chosen.length > 0).length).toBeGreaterThan(100);
+    });
+
+    it("choose the same packets by nft's rules", { timeout: 120_000 }, () => {
+      const found = collected(200, (i) => nftRules(at(compared, i).filter, "inet", "prerouting"));
+      for (const [i, { text, chosen }] of compared.entries())
+        expect(found.get(`s${i}`), text).toEqual(chosen);
+    });
+
+    it("choose the same packets by iptables -m bpf", { timeout: 120_000 }, () => {
+      // A rule says what it has chosen by a bit of the mark, which has 32 of them; nft, behind it, writes down who has it.
+      for (let from = 0; from < compared.length; from += 32) {
+        const some = compared.slice(from, from + 32);
+        const marks = some.map(
+          ({ bytecode }, i) =>
+            `-A PREROUTING -m bpf --bytecode "${bytecode}" -j MARK --set-xmark ${bit(i)}/${bit(i)}`,
+        );
+        for (const program of ["iptables-legacy-restore", "ip6tables-legacy-restore"])
+          inside(program, [], ["*raw", ...marks, "COMMIT", ""].join("\n"));
+        const found = collected(some.length, (i) => [`meta mark & ${bit(i)} != 0`]);
+        for (const [i, { text, chosen }] of some.entries()) expect(found.get(`s${i}`), text).toEqual(chosen);
+      }
+    });
+
+    it.each([
+      ["netdev", "ingress", 'ingress device "eth0" priority -350'],
+      ["bridge", "prerouting", "prerouting priority -350"],
+    ] as const)(
+      "choose the same frames by nft's rules of %s",
+      { timeout: 120_000 },
+      (family, hook, words) => {
+        if (family === "bridge") {
+          runChecked("ip", ["-n", netns, "link", "add", "br0", "type", "bridge"]);
+          runChecked("ip", ["-n", netns, "link", "set", "eth0", "master", "br0"]);
+          runChecked("ip", ["-n", netns, "link", "set", "br0", "up"]);
+        }
+        // Lengths are refused there.
+        const some = compared.flatMap((one) => {
+          const rules = toNftRules(one.filter, family, hook);
+          return rules.ok ? [{ ...one, rules: rules.value }] : [];
+        });
+        expect(some.length).toBeGreaterThan(100);
+        const found = collected(some.length, (i) => at(some, i).rules, [family, words]);
+        for (const [i, { text, chosen }] of some.entries()) expect(found.get(`s${i}`), text).toEqual(chosen);
+        if (family === "bridge") runChecked("ip", ["-n", netns, "link", "delete", "br0"]);
+      },
+    );
+  },
+);
+
+function bit(index: number): string {
+  return `0x${(2 ** index).toString(16)}`;
+}
+
+/** As `-m bpf` wants it; null where it is longer than the 64 instructions that it takes. */
+function bytecodeOf(expression: string): string | null {
+  const { status, stdout, stderr } = spawnSync("tcpdump", ["-y", "RAW", "-ddd", expression], {
+    encoding: "utf8",
+  });
+  if (stderr.includes(NEVER_TRUE)) return "1,6 0 0 0";
+  if (status !== 0) throw new Error(`${expression}: ${stderr}`);
+  const lines = stdout.trim().split("\n");
+  return lines.length > 65 ? null : lines.join(",");
+}
+
+function runChecked(command: string, args: readonly string[], input = ""): string {
+  const { status, stdout, stderr } = spawnSync(command, args, {
+    input,
+    encoding: "utf8",
+    maxBuffer: 1 << 26,
+  });
+  if (status !== 0) throw new Error(`${command} ${args.join(" ")}: ${stderr.slice(0, 2000)}`);
+  return stdout;
+}
+
+const FRAMES = [
+  ["bridge", "prerouting"],
+  ["bridge", "output"],
+  ["netdev", "ingress"],
+  ["netdev", "egress"],
+  ["arp", "input"],
+  ["arp", "output"],
+] as const;
+
 /** The packet numbers in each set. The kernel's own neighbour discovery is left out: its addresses are not `frameOf`'s. */
 function setsIn(listing: string): Map<string, number[]> {
   const { nftables } = JSON.parse(listing) as { nftables: { set?: { name: string; elem?: string[] } }[] };
@@ -271,8 +440,9 @@ function setsIn(listing: string): Map<string, number[]> {
     nftables.flatMap(({ set }) => {
       if (set === undefined) return [];
       const ours = (set.elem ?? []).filter((mac) => /^02:00:00:00:(?!ff)/.test(mac));
-      const indices = ours.map((mac) => Number.parseInt(mac.slice(12).replace(":", ""), 16));
-      return [[set.name, indices.sort((a, b) => a - b)] as const];
+      // A set that is still growing can list an element twice.
+      const indices = new Set(ours.map((mac) => Number.parseInt(mac.slice(12).replace(":", ""), 16)));
+      return [[set.name, [...indices].sort((a, b) => a - b)] as const];
     }),
   );
 }

@@ -9,7 +9,7 @@ import { fileURLToPath } from "node:url";
 import { afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import type { Event, StepEvent } from "../../src/core/events/event.ts";
 import { isOwnTable } from "../../src/core/plans/own-table.ts";
-import type { Selectors } from "../../src/core/plans/trace-plan.ts";
+import type { Selectors } from "../../src/core/plans/trace-table.ts";
 import { legacyTables } from "../../src/linux/legacy-tables.ts";
 import { inNetns } from "../../src/linux/netns.ts";
 import { readLogger } from "../../src/linux/nf-log.ts";

@@ -1,7 +1,7 @@
 /** Whose rules are in force, and which of them decide before nfpath has marked a packet. */
 import { word } from "../../core/diagnosis/commands.ts";
 import { XTABLES_HOOKS } from "../../core/netfilter/hook.ts";
-import { SELECTOR_PRIORITY } from "../../core/plans/trace-plan.ts";
+import { SELECTOR_PRIORITY } from "../../core/plans/own-chains.ts";
 import type { Chain, Table } from "../../core/rulesets/ruleset.ts";
 import { fine, mend, type NetnsCheck, type NetnsSituation, unknown, warning } from "./check.ts";
 import { within } from "./commands.ts";

@@ -10,8 +10,8 @@ import type { StepEvent } from "../events/event.ts";
 import type { Journey, Step } from "../journeys/journey.ts";
 import type { Family, PacketFamily } from "../netfilter/family.ts";
 import { type Hook, XTABLES_HOOKS, xtablesPriority } from "../netfilter/hook.ts";
+import { WATCH_PRIORITY, WATCHED_HOOKS } from "../plans/own-chains.ts";
 import { isOwnTable } from "../plans/own-table.ts";
-import { WATCH_PRIORITY, WATCHED_HOOKS } from "../plans/trace-plan.ts";
 import type { RuleBook } from "../rulesets/rule-book.ts";
 
 export interface KnownChain {
@@ -42,6 +42,7 @@ export class KnownChains {
       const { tracer, family, table, chain } = step.event;
       const common = { netns: journey.netns, tracer, family, table };
       if (step.isOwn) {
+        if (family !== "inet" && family !== "ip" && family !== "ip6") continue;
         for (const watched of WATCHED_HOOKS) {
           this.#add({ ...common, chain: watched, hook: watched, priority: WATCH_PRIORITY, isNat: false });
         }

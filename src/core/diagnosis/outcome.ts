@@ -116,6 +116,10 @@ function follow(journey: Journey, chains: KnownChains): Outcome {
   const silent = stillToCome(journey, chains);
   const hook = lastHook(journey);
   if (hook === null) return unknown("the hook of its last chain is not known");
+  if (wasTakenByDefragmentation(journey))
+    return unknown("it is a fragment: defragmentation took it, and the whole packet is a journey of its own");
+  if (isHandedUp(journey))
+    return unknown("the bridge handed it to this host, and no chain of the IP families tells more");
   if (silent.length > 0) {
     if (journey.gaps.length > 0)
       return { ...unknown("events were lost while it was under way"), cause: "gap", silent };
@@ -154,16 +158,35 @@ function arrivedFrom(hook: Hook, journey: Journey): Outcome | null {
   }
 }
 
+/** Conntrack's defragmentation, at -400, keeps fragments until the last has come. */
+function wasTakenByDefragmentation({ steps }: Journey): boolean {
+  return steps.every(({ priority, sighting }) => {
+    if (priority === null || priority >= DEFRAGMENTATION) return false;
+    const packet = sighting?.packet;
+    return packet !== undefined && (packet.moreFragments === true || (packet.fragmentOffset ?? 0) > 0);
+  });
+}
+
+const DEFRAGMENTATION = -400;
+
+/** A bridge's input is the beginning of the way of an IP packet to this host, and the end of that of ARP. */
+function isHandedUp({ steps }: Journey): boolean {
+  const last = steps.at(-1);
+  return last?.event.family === "bridge" && last.hook === "input";
+}
+
 /** The chains that must still report a packet which its last chain let through. */
 function stillToCome(journey: Journey, chains: KnownChains): readonly KnownChain[] {
   const hook = lastHook(journey);
-  if (hook === null) return [];
-  const { netns, family } = journey;
+  const family = journey.steps.findLast((step) => step.hook !== null)?.event.family;
+  if (hook === null || family === "bridge" || family === "netdev" || family === "arp") return [];
+  const { netns } = journey;
   const priority =
     journey.steps.findLast((step) => step.hook === hook && step.priority !== null)?.priority ?? null;
-  const here = priority === null ? [] : notYetSeen(journey, hook, chains.at(hook, netns, family, priority));
+  const here =
+    priority === null ? [] : notYetSeen(journey, hook, chains.at(hook, netns, journey.family, priority));
   if (here.length > 0) return here;
-  return nextHooks(journey, hook, chains, family);
+  return nextHooks(journey, hook, chains, journey.family);
 }
 
 function nextHooks(

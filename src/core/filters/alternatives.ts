@@ -1,12 +1,13 @@
 /**
  * Turns a filter into alternatives, each of which one rule can say: disjunctive normal form over header fields.
  *
- * What each word means is what libpcap 1.10 compiles it to (see `filter.ts`). A packet here is one that an IP hook
- * sees: IPv4 or IPv6, and never ARP.
+ * What each word means is what libpcap 1.10 compiles it to (see `filter.ts`). A packet here is one that the hook sees: at an
+ * IP hook IPv4 or IPv6 and never ARP, on a bridge or a device any frame, at ARP's own hooks ARP alone.
  */
 import { assertNever } from "../base/result.ts";
 import { parseIpv4, parseIpv6 } from "../packets/address.ts";
 import {
+  ARP,
   type Conjunction,
   complementOf,
   eitherOf,
@@ -15,12 +16,24 @@ import {
   IPV6,
   intersectionOf,
   normalized,
+  type Traffic,
 } from "./conjunction.ts";
 import { type Comparison, type Direction, type Filter, PORT_PROTOCOLS, type Primitive } from "./filter.ts";
 import { complement, type NumberSet, rangeOf, setOf } from "./number-set.ts";
 
-/** The hooks at which a packet can be selected: where it comes in, or where it is made. */
-export type SelectorHook = "prerouting" | "output";
+/** The hooks at which a packet can be selected: where it comes in (`input` for ARP), where it is made, where it leaves. */
+export type SelectorHook = "prerouting" | "output" | "input" | "ingress" | "egress";
+
+/** Whether a rule at this hook knows the interface that a packet comes in by; otherwise it knows the one it leaves by. */
+export function knowsWayIn(hook: SelectorHook): boolean {
+  return hook === "prerouting" || hook === "input" || hook === "ingress";
+}
+
+/** Where a filter is asked, and of what. */
+export interface Where {
+  readonly hook: SelectorHook;
+  readonly traffic: Traffic;
+}
 
 /** A filter as alternatives: a packet passes if one of them lets it pass. None: nothing passes. */
 export interface Alternatives {
@@ -33,9 +46,13 @@ export interface Alternatives {
 export const MAX_ALTERNATIVES = 256;
 
 /** The alternatives of a filter at a hook; null if there are too many. */
-export function alternativesOf(filter: Filter, hook: SelectorHook): Alternatives | null {
+export function alternativesOf(
+  filter: Filter,
+  hook: SelectorHook,
+  traffic: Traffic = "ip",
+): Alternatives | null {
   const interfaces: string[] = [];
-  const conjunctions = compile(filter, hook, interfaces);
+  const conjunctions = compile(filter, { hook, traffic }, interfaces);
   return conjunctions === null ? null : { conjunctions, interfaces };
 }
 
@@ -44,26 +61,28 @@ type Compiled = readonly Conjunction[] | null;
 const EVERYTHING: readonly Conjunction[] = [{}];
 const NOTHING: readonly Conjunction[] = [];
 
-function compile(filter: Filter, hook: SelectorHook, interfaces: string[]): Compiled {
+function compile(filter: Filter, where: Where, interfaces: string[]): Compiled {
   switch (filter.kind) {
     case "and":
     case "or": {
-      const left = compile(filter.left, hook, interfaces);
-      const right = left === null ? null : compile(filter.right, hook, interfaces);
+      const left = compile(filter.left, where, interfaces);
+      const right = left === null ? null : compile(filter.right, where, interfaces);
       if (left === null || right === null) return null;
-      return filter.kind === "and" ? both(left, right) : eitherOf(left, right, MAX_ALTERNATIVES);
+      return filter.kind === "and"
+        ? both(left, right, where.traffic)
+        : eitherOf(left, right, MAX_ALTERNATIVES, where.traffic);
     }
     case "not": {
-      const operand = compile(filter.operand, hook, interfaces);
-      return operand === null ? null : opposite(operand);
+      const operand = compile(filter.operand, where, interfaces);
+      return operand === null ? null : opposite(operand, where.traffic);
     }
     default:
-      return eitherOf([], primitive(filter, hook, interfaces), MAX_ALTERNATIVES);
+      return eitherOf([], primitive(filter, where, interfaces), MAX_ALTERNATIVES, where.traffic);
   }
 }
 
-function both(left: readonly Conjunction[], right: readonly Conjunction[]): Compiled {
-  return eitherOf([], products(left, right), MAX_ALTERNATIVES);
+function both(left: readonly Conjunction[], right: readonly Conjunction[], traffic: Traffic): Compiled {
+  return eitherOf([], products(left, right), MAX_ALTERNATIVES, traffic);
 }
 
 function* products(left: readonly Conjunction[], right: readonly Conjunction[]): Iterable<Conjunction> {
@@ -75,24 +94,30 @@ function* products(left: readonly Conjunction[], right: readonly Conjunction[]):
   }
 }
 
-function opposite(conjunctions: readonly Conjunction[]): Compiled {
+function opposite(conjunctions: readonly Conjunction[], traffic: Traffic): Compiled {
   let rest: Compiled = EVERYTHING;
   for (const conjunction of conjunctions) {
-    rest = both(rest, complementOf(conjunction));
+    rest = both(rest, complementOf(conjunction, traffic), traffic);
     if (rest === null) return null;
   }
   return rest;
 }
 
-function primitive(filter: Primitive, hook: SelectorHook, interfaces: string[]): readonly Conjunction[] {
+function primitive(filter: Primitive, where: Where, interfaces: string[]): readonly Conjunction[] {
+  const { hook, traffic } = where;
+  const present = (conjunction: Conjunction) => presentIn(conjunction, traffic);
   switch (filter.kind) {
     case "family":
-      return filter.family === "arp" ? NOTHING : [inFamily(filter.family, {})];
+      if (filter.family === "arp") return traffic === "ip" ? NOTHING : [{ family: setOf([ARP]) }];
+      return [inFamily(filter.family, {})];
     case "protocol":
       return families(filter.family).flatMap((family) => withProtocol(family, filter.number));
     case "address": {
       const set = network(filter.family, filter.address, filter.prefix);
-      return inDirection(filter.direction, "source", "destination", set, inFamily(filter.family, {}));
+      // Where there is nothing but ARP, an address is one that ARP speaks of, as it is for tcpdump on Ethernet.
+      const family = traffic === "arp" && filter.family === "ip" ? ARP : undefined;
+      const inside = family === undefined ? inFamily(filter.family, {}) : { family: setOf([family]) };
+      return inDirection(filter.direction, "source", "destination", set, inside, traffic);
     }
     case "port": {
       const protocols = filter.protocol === null ? PORT_PROTOCOLS : [filter.protocol];
@@ -104,6 +129,7 @@ function primitive(filter: Primitive, hook: SelectorHook, interfaces: string[]):
           "destinationPort",
           ports,
           withTransport(family, protocols),
+          traffic,
         ),
       );
     }
@@ -127,7 +153,7 @@ function primitive(filter: Primitive, hook: SelectorHook, interfaces: string[]):
     case "interface":
       return [{ interface: setOf([indexOf(filter.name, interfaces)]) }];
     case "way":
-      return (filter.way === "inbound") === (hook === "prerouting") ? EVERYTHING : NOTHING;
+      return (filter.way === "inbound") === knowsWayIn(hook) ? EVERYTHING : NOTHING;
     default:
       return assertNever(filter);
   }
@@ -173,7 +199,9 @@ function inDirection(
   destination: Field,
   set: NumberSet,
   where: Conjunction,
+  traffic: Traffic,
 ): readonly Conjunction[] {
+  const present = (conjunction: Conjunction) => presentIn(conjunction, traffic);
   const [from, to] = [
     { ...where, [source]: set },
     { ...where, [destination]: set },
@@ -190,8 +218,8 @@ function inDirection(
   }
 }
 
-function present(conjunction: Conjunction): readonly Conjunction[] {
-  const result = normalized(conjunction);
+function presentIn(conjunction: Conjunction, traffic: Traffic): readonly Conjunction[] {
+  const result = normalized(conjunction, traffic);
   return result === null ? NOTHING : [result];
 }
 

@@ -32,7 +32,7 @@ export type Field = (typeof FIELDS)[number];
  * A field that is absent may have any value. One that is present allows at least one value, and not all.
  * - `length`: bytes from the IP header on.
  * - `interface`: index into the compilation's list of names; the index behind the last means any other.
- * - `family`: 0 IPv4, 1 IPv6.
+ * - `family`: 0 IPv4, 1 IPv6; where frames are seen, also 2 ARP, 3 anything else.
  * - `protocol`: IPv4's protocol, or the next header of the IPv6 header; goes with a family.
  * - `fragmentProtocol`: next header of IPv6's fragment header; goes with protocol 44.
  * - `laterFragment`: 1 for an IPv4 fragment behind the first; goes with IPv4.
@@ -43,14 +43,19 @@ export type Conjunction = { readonly [field in Field]?: NumberSet };
 
 export const IPV4 = 0;
 export const IPV6 = 1;
+export const ARP = 2;
+
+/** What passes: IPv4 and IPv6 at IP hooks; any frame on a bridge and a device; ARP alone at its own hooks. */
+export type Traffic = "ip" | "frames" | "arp";
 
 /** The largest value of a field; that of addresses depends on the family. */
-function largest(field: Field, conjunction: Conjunction): bigint {
+function largest(field: Field, conjunction: Conjunction, traffic: Traffic): bigint {
   switch (field) {
     case "length":
     case "interface":
       return 0xffffffffn;
     case "family":
+      return traffic === "ip" ? 1n : 3n;
     case "laterFragment":
       return 1n;
     case "source":
@@ -65,11 +70,11 @@ function largest(field: Field, conjunction: Conjunction): bigint {
 }
 
 /** The same without fields that allow every value; null if a field allows none, so that nothing passes. */
-export function normalized(conjunction: Conjunction): Conjunction | null {
+export function normalized(conjunction: Conjunction, traffic: Traffic): Conjunction | null {
   const result: { [field in Field]?: NumberSet } = {};
   for (const field of FIELDS) {
     const set = conjunction[field];
-    if (set === undefined || complement(set, largest(field, conjunction)).length === 0) continue;
+    if (set === undefined || complement(set, largest(field, conjunction, traffic)).length === 0) continue;
     if (set.length === 0) return null;
     result[field] = set;
   }
@@ -93,13 +98,13 @@ export function intersectionOf(left: Conjunction, right: Conjunction): Conjuncti
  * Everything else, in pieces that exclude one another. Each piece fails one field and passes those before it, so that
  * no piece asks for a field of a header that the packet may not have.
  */
-export function complementOf(conjunction: Conjunction): Conjunction[] {
+export function complementOf(conjunction: Conjunction, traffic: Traffic): Conjunction[] {
   const pieces: Conjunction[] = [];
   const passed: { [field in Field]?: NumberSet } = {};
   for (const field of FIELDS) {
     const set = conjunction[field];
     if (set === undefined) continue;
-    const rest = complement(set, largest(field, conjunction));
+    const rest = complement(set, largest(field, conjunction, traffic));
     if (rest.length > 0) pieces.push({ ...passed, [field]: rest });
     passed[field] = set;
   }
@@ -115,21 +120,22 @@ export function eitherOf(
   kept: readonly Conjunction[],
   added: Iterable<Conjunction>,
   limit: number,
+  traffic: Traffic,
 ): Conjunction[] | null {
   const result = [...kept];
   for (const conjunction of added) {
-    add(result, conjunction);
+    add(result, conjunction, traffic);
     if (result.length > limit) return null;
   }
   return result;
 }
 
-function add(kept: Conjunction[], added: Conjunction): void {
+function add(kept: Conjunction[], added: Conjunction, traffic: Traffic): void {
   let current = added;
   for (let i = 0; i < kept.length; ) {
     const other = kept[i];
     if (other === undefined || contains(other, current)) return;
-    const merged = contains(current, other) ? current : mergedOf(other, current);
+    const merged = contains(current, other) ? current : mergedOf(other, current, traffic);
     if (merged === null) {
       i++;
       continue;
@@ -149,7 +155,7 @@ function contains(outer: Conjunction, inner: Conjunction): boolean {
 }
 
 /** One conjunction for two that differ in a single field; null for others. */
-function mergedOf(left: Conjunction, right: Conjunction): Conjunction | null {
+function mergedOf(left: Conjunction, right: Conjunction, traffic: Traffic): Conjunction | null {
   let different: Field | null = null;
   for (const field of FIELDS) {
     const [a, b] = [left[field], right[field]];
@@ -161,7 +167,7 @@ function mergedOf(left: Conjunction, right: Conjunction): Conjunction | null {
   }
   if (different === null) return left;
   if (different === "family" && OF_ONE_FAMILY.some((field) => left[field] !== undefined)) return null;
-  return normalized({ ...left, [different]: union(left[different] ?? [], right[different] ?? []) });
+  return normalized({ ...left, [different]: union(left[different] ?? [], right[different] ?? []) }, traffic);
 }
 
 /** Equal numbers in these fields are other conditions in IPv4 than in IPv6. */

@@ -13,7 +13,7 @@
  * - `tcp[…]` is IPv4 only.
  *
  * One thing is narrower than on an Ethernet capture: `host A` and `net A` are about IP packets, never about the
- * addresses inside ARP, which does not pass IP hooks.
+ * addresses inside ARP, which does not pass IP hooks. In tables of the arp family alone they are about those.
  */
 
 export type Filter =

@@ -13,14 +13,19 @@
  */
 import { ok, type Result, refused } from "../base/result.ts";
 import { ipv4FromBytes, ipv6FromBytes } from "../packets/address.ts";
-import { alternativesOf, MAX_ALTERNATIVES, type SelectorHook } from "./alternatives.ts";
-import { type Conjunction, IPV4, IPV6, intersectionOf } from "./conjunction.ts";
+import { alternativesOf, knowsWayIn, MAX_ALTERNATIVES, type SelectorHook } from "./alternatives.ts";
+import { ARP, type Conjunction, IPV4, IPV6, intersectionOf, type Traffic } from "./conjunction.ts";
 import type { Filter, FilterProblem } from "./filter.ts";
 import { isInterfaceName } from "./interfaces.ts";
 import { complement, hasNumber, type NumberSet, type Range, setOf } from "./number-set.ts";
 
 /** A table's family, for which rules can be written. */
-export type NftFamily = "inet" | "ip" | "ip6";
+export type NftFamily = "inet" | "ip" | "ip6" | "bridge" | "arp" | "netdev";
+
+function trafficOf(family: NftFamily): Traffic {
+  if (family === "arp") return "arp";
+  return family === "bridge" || family === "netdev" ? "frames" : "ip";
+}
 
 /**
  * The matches of each rule, such as `meta nfproto ipv4 ip saddr 192.0.2.1`; statements can be written behind them. The
@@ -28,7 +33,8 @@ export type NftFamily = "inet" | "ip" | "ip6";
  * pass at this hook in this family (`arp`, `outbound` at prerouting).
  *
  * For base chains of type filter at that hook, at any priority. `on IFACE` is the interface a packet comes in by at
- * prerouting, and the one it leaves by at output. Refused: filters of more than 256 rules.
+ * prerouting, and the one it leaves by at output. Refused: filters of more than 256 rules; lengths outside of the IP
+ * families, where padding counts and at egress the link header; `inbound` and `outbound` at egress, where nobody knows.
  */
 export function toNftRules(
   filter: Filter | null,
@@ -36,7 +42,10 @@ export function toNftRules(
   hook: SelectorHook,
 ): Result<readonly string[], FilterProblem> {
   if (filter === null) return ok([""]);
-  const alternatives = alternativesOf(filter, hook);
+  const traffic = trafficOf(family);
+  if (hook === "egress" && mentions(filter, "way")) return refused(WAY_AT_EGRESS);
+  if (traffic !== "ip" && mentions(filter, "length")) return refused(LENGTH_OF_FRAME);
+  const alternatives = alternativesOf(filter, hook, traffic);
   if (alternatives === null) return refused(TOO_MANY);
   const strange = alternatives.interfaces.find((name) => !isInterfaceName(name));
   if (strange !== undefined) return refused(notAnInterface(strange));
@@ -54,6 +63,30 @@ const TOO_MANY: FilterProblem = {
   hint: "use `net` and `portrange` for lists, or mix fewer different conditions by `or` and `not`",
 };
 
+const LENGTH_OF_FRAME: FilterProblem = {
+  message: "a length cannot be asked of frames: there padding counts, and on the way out the link header too",
+  at: null,
+  hint: "leave the length out, or trace in the IP families (--family inet)",
+};
+
+const WAY_AT_EGRESS: FilterProblem = {
+  message: "`inbound` and `outbound` cannot be asked at egress: nothing tells there where a frame was made",
+  at: null,
+  hint: "leave it out: --egress sees what leaves by that device, and nothing else",
+};
+
+function mentions(filter: Filter, kind: "length" | "way"): boolean {
+  switch (filter.kind) {
+    case "and":
+    case "or":
+      return mentions(filter.left, kind) || mentions(filter.right, kind);
+    case "not":
+      return mentions(filter.operand, kind);
+    default:
+      return filter.kind === kind;
+  }
+}
+
 function notAnInterface(name: string): FilterProblem {
   return {
     message: `${name} cannot be written as an interface in a rule`,
@@ -64,7 +97,8 @@ function notAnInterface(name: string): FilterProblem {
 
 /** What is left of a conjunction in a table of this family; null where nothing is. */
 function inTable(conjunction: Conjunction, family: NftFamily): Conjunction | null {
-  if (family === "inet") return conjunction;
+  if (family === "arp") return intersectionOf(conjunction, { family: setOf([ARP]) });
+  if (family !== "ip" && family !== "ip6") return conjunction;
   return intersectionOf(conjunction, { family: setOf([family === "ip" ? IPV4 : IPV6]) });
 }
 
@@ -77,6 +111,8 @@ function matches(
   const found: string[] = [];
   const ofIpv6 = conjunction.family !== undefined && hasNumber(conjunction.family, IPV6);
   const ip = ofIpv6 ? "ip6" : "ip";
+  const [source, destination] =
+    table === "arp" ? ["arp saddr ip", "arp daddr ip"] : [`${ip} saddr`, `${ip} daddr`];
   let mayNegate = true;
   const add = (key: string, set: NumberSet | undefined, max: bigint, write = decimal) => {
     if (set === undefined) return;
@@ -85,19 +121,19 @@ function matches(
     found.push(`${key} ${values}`);
   };
   if (conjunction.interface !== undefined) {
-    found.push(
-      interfaceMatch(hook === "prerouting" ? "iifname" : "oifname", conjunction.interface, interfaces),
-    );
+    found.push(interfaceMatch(knowsWayIn(hook) ? "iifname" : "oifname", conjunction.interface, interfaces));
   }
   if (conjunction.family !== undefined && table === "inet")
     found.push(`meta nfproto ${ofIpv6 ? "ipv6" : "ipv4"}`);
+  if (conjunction.family !== undefined && (table === "bridge" || table === "netdev"))
+    found.push(frameMatch(conjunction.family));
   add(ofIpv6 ? "ip6 nexthdr" : "ip protocol", conjunction.protocol, 0xffn);
   add("frag nexthdr", conjunction.fragmentProtocol, 0xffn);
   if (conjunction.laterFragment !== undefined) {
     found.push(`ip frag-off & 0x1fff ${hasNumber(conjunction.laterFragment, 0) ? "==" : "!="} 0`);
   }
-  add(`${ip} saddr`, conjunction.source, ofIpv6 ? MAX_IPV6 : MAX_IPV4, ofIpv6 ? ipv6 : ipv4);
-  add(`${ip} daddr`, conjunction.destination, ofIpv6 ? MAX_IPV6 : MAX_IPV4, ofIpv6 ? ipv6 : ipv4);
+  add(source, conjunction.source, ofIpv6 ? MAX_IPV6 : MAX_IPV4, ofIpv6 ? ipv6 : ipv4);
+  add(destination, conjunction.destination, ofIpv6 ? MAX_IPV6 : MAX_IPV4, ofIpv6 ? ipv6 : ipv4);
   add("th sport", conjunction.sourcePort, 0xffffn);
   add("th dport", conjunction.destinationPort, 0xffffn);
   if (conjunction.tcpFlags !== undefined) found.push(tcpFlagsMatch(conjunction.tcpFlags));
@@ -105,6 +141,16 @@ function matches(
   add(ofIpv6 ? "icmpv6 code" : "icmp code", conjunction.icmpCode, 0xffn);
   add("meta length", conjunction.length, 0xffffffffn);
   return found;
+}
+
+const ETHER_TYPES = ["ip", "ip6", "arp"] as const;
+
+/** Frames of other protocols count as one more, as names of interfaces do. */
+function frameMatch(set: NumberSet): string {
+  const includesOthers = hasNumber(set, ETHER_TYPES.length);
+  const listed = ETHER_TYPES.filter((_, index) => hasNumber(set, index) !== includesOthers);
+  const names = listed.join(", ");
+  return `meta protocol ${includesOthers ? "!= " : ""}${listed.length === 1 ? names : `{ ${names} }`}`;
 }
 
 /** `53`, `{ 53, 100-200 }`, `!= 53`: whichever has fewer parts, if it may begin with `!=`. */

@@ -9,7 +9,7 @@ import type { Family } from "../netfilter/family.ts";
 import type { Hook } from "../netfilter/hook.ts";
 import type { Rule, Ruleset } from "../rulesets/ruleset.ts";
 import type { HookFunction } from "./hook-function.ts";
-import type { ListedChain } from "./listed-chains.ts";
+import { type ListedChain, listedChains } from "./listed-chains.ts";
 
 type IpFamily = "ip" | "ip6";
 
@@ -45,6 +45,12 @@ export function impliedFunctions(
     }
   }
   return functions;
+}
+
+/** The versions of IP for which rules need conntrack: for these it is surely in use. */
+export function impliedConntrack(rulesets: readonly Ruleset[]): Readonly<Record<IpFamily, boolean>> {
+  const { conntrack } = needsOf(rulesets, listedChains(rulesets, new Set()));
+  return { ip: conntrack.has("ip"), ip6: conntrack.has("ip6") };
 }
 
 interface Needs {

@@ -39,6 +39,12 @@ export class Candidates {
   learn(journey: OpenJourney, packet: Packet): void {
     if (journey.fingerprint !== null || !isWhole(packet)) return;
     journey.fingerprint = fingerprint(packet);
+    this.add(journey);
+  }
+
+  /** One whose headers are known already. */
+  add(journey: OpenJourney): void {
+    if (journey.fingerprint === null) return;
     const bucket = this.#byFingerprint.get(journey.fingerprint);
     if (bucket === undefined) this.#byFingerprint.set(journey.fingerprint, [journey]);
     else bucket.push(journey);

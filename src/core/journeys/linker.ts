@@ -22,8 +22,8 @@ import type {
   StepEvent,
 } from "../events/event.ts";
 import type { Packet } from "../packets/packet.ts";
+import { FRAGMENT_PRIORITY, SELECTOR_PRIORITY } from "../plans/own-chains.ts";
 import { isOwnTable } from "../plans/own-table.ts";
-import { SELECTOR_PRIORITY } from "../plans/trace-plan.ts";
 import { resolveStep } from "../rulesets/resolve.ts";
 import type { RuleBook } from "../rulesets/rule-book.ts";
 import { Candidates } from "./candidates.ts";
@@ -72,6 +72,8 @@ export class Linker {
   readonly #candidates = new Candidates();
   readonly #translations = new Translations();
   readonly #byTraceId = new Map<string, OpenJourney>();
+  /** Through, and not yet handed out: nothing but what is told beside the trace can be added. */
+  readonly #over = new Candidates();
   readonly #finished: OpenJourney[] = [];
   readonly #changes = new RuleChanges();
   /** By namespace, the last loss of steps and how many events had come by then. */
@@ -162,7 +164,11 @@ export class Linker {
     journey.rulesChanged = this.#changes.in(event.netns);
     this.#remember(journey, event.sighting, event.traceId);
     this.#touch(journey, event);
-    if (journey.isOver && isInOrder(event)) this.#candidates.remove(journey);
+    if (journey.isOver && isInOrder(event)) {
+      this.#candidates.remove(journey);
+      this.#over.remove(journey);
+      this.#over.add(journey);
+    }
   }
 
   #addSighting(event: SightingEvent): void {
@@ -195,7 +201,23 @@ export class Linker {
   /** A LOG line is told of whatever packet it fits best; one that fits none was not traced, and is no journey. */
   #addLog(event: LogEvent): void {
     const found = this.#search(event, event.sighting, null, null);
-    found?.journey?.logs.push(event);
+    const journey = found?.journey ?? this.#overAlike(event);
+    journey?.logs.push(event);
+  }
+
+  /** What is told beside the trace comes later: its packet may be through already. */
+  #overAlike({ sighting, netns }: LogEvent): OpenJourney | null {
+    const candidates = this.#over.of(sighting.packet);
+    for (let at = candidates.length - 1; at >= 0; at--) {
+      const journey = candidates[at] as OpenJourney;
+      if (journey.netns !== netns) continue;
+      const shown = [journey.last, journey.first];
+      if (
+        shown.some((seen) => seen !== null && likeness(seen.packet, null, sighting.packet, null) === "same")
+      )
+        return journey;
+    }
+    return null;
   }
 
   /**
@@ -413,6 +435,7 @@ export class Linker {
       if (this.#byTraceId.get(key) === journey) this.#byTraceId.delete(key);
     }
     this.#candidates.remove(journey);
+    this.#over.remove(journey);
     journey.isFinished = true;
     this.#finished.push(journey);
   }
@@ -526,6 +549,7 @@ function agree(a: string | number | null, b: string | number | null): boolean {
 
 /** The selector of nfpath's own table is the first that a packet meets which has come in, or was made here. */
 function isBeginning(event: Headed, place: Place | null): boolean {
-  if (event.kind !== "step" || place === null || place.priority !== SELECTOR_PRIORITY) return false;
+  if (event.kind !== "step" || place === null) return false;
+  if (place.priority !== SELECTOR_PRIORITY && place.priority !== FRAGMENT_PRIORITY) return false;
   return isOwnTable(event.table) && isStartOfAWay(event, place);
 }

@@ -10,6 +10,8 @@ import type { OpenStep } from "./open-journey.ts";
 export function inOrderOfTheWay(steps: readonly OpenStep[]): readonly OpenStep[] {
   const first = steps[0];
   if (first === undefined || steps.every((step) => step.event.tracer === first.event.tracer)) return steps;
+  // Hooks of a bridge and of devices have the names of IP's, and another place on the way.
+  if (steps.some((step) => step.place?.isFrame === true)) return steps;
   const startsHere = steps.some((step) => step.place?.hook === "output");
   const stages = startsHere ? FROM_HERE : FROM_OUTSIDE;
   const keyed = placeEveryStep(steps).map(({ step, hook, priority }) => ({

@@ -7,9 +7,10 @@
  */
 
 import type { Sighting, StepEvent } from "../events/event.ts";
+import type { Family } from "../netfilter/family.ts";
 import { type Hook, hookOfBuiltInChain, XTABLES_HOOKS, xtablesPriority } from "../netfilter/hook.ts";
+import { placeOfOwnChain, WATCH_PRIORITY } from "../plans/own-chains.ts";
 import { isOwnTable } from "../plans/own-table.ts";
-import { SELECTOR_PRIORITY, WATCH_PRIORITY, WATCHED_HOOKS } from "../plans/trace-plan.ts";
 import type { RuleBook } from "../rulesets/rule-book.ts";
 
 export interface Place {
@@ -20,6 +21,8 @@ export interface Place {
   readonly isNat: boolean;
   /** The chain hangs on the hook itself. */
   readonly isBase: boolean;
+  /** A hook of a bridge, a device or ARP, whose names are those of IP's hooks and whose place is below or above them. */
+  readonly isFrame?: true;
 }
 
 /** What `placeOf` needs to know about one step, whatever kind of event told it. */
@@ -41,7 +44,21 @@ export function placeOfBaseChain(
   book: RuleBook,
   after: Place | null = null,
 ): Place | null {
-  if (seen.tracer === "nft" && isOwnTable(seen.table)) return placeInOwnTable(seen.chain, sighting);
+  const place = placeByName(seen, sighting, book, after);
+  return place === null || !isFrameFamily(seen.family) ? place : { ...place, isFrame: true };
+}
+
+function isFrameFamily(family: Family): boolean {
+  return family === "bridge" || family === "netdev" || family === "arp";
+}
+
+function placeByName(
+  seen: ChainSeen,
+  sighting: Sighting | null,
+  book: RuleBook,
+  after: Place | null,
+): Place | null {
+  if (seen.tracer === "nft" && isOwnTable(seen.table)) return placeInOwnTable(seen, sighting);
   const listed = book.baseChain(seen);
   if (listed !== null) {
     return { hook: listed.hook, priority: listed.priority, isNat: listed.type === "nat", isBase: true };
@@ -58,13 +75,9 @@ export function placeOfBaseChain(
     : { hook: guess, priority: null, isNat: /nat/i.test(seen.chain), isBase: true };
 }
 
-/** The chain that marks is reached from two base chains, which are silent: only its packet tells which. */
-function placeInOwnTable(chain: string, sighting: Sighting | null): Place | null {
-  const watched = WATCHED_HOOKS.find((hook) => hook === chain);
-  if (watched !== undefined) return { hook: watched, priority: WATCH_PRIORITY, isNat: false, isBase: true };
-  if (sighting === null) return null;
-  const hook = sighting.in === null ? "output" : "prerouting";
-  return { hook, priority: SELECTOR_PRIORITY, isNat: false, isBase: true };
+function placeInOwnTable({ chain, family }: ChainSeen, sighting: Sighting | null): Place | null {
+  const own = placeOfOwnChain(chain, family, sighting);
+  return own === null ? null : { ...own, isNat: false, isBase: true };
 }
 
 /**
@@ -126,6 +139,7 @@ export type ChainRelation =
  * Hooks may be skipped: a hook whose tables are absent says nothing.
  */
 export function canFollow(from: Place, to: Place, relation: ChainRelation, mayBeLoopback: boolean): boolean {
+  if (from.isFrame !== to.isFrame) return changesLayer(from, to);
   if (from.hook === to.hook) {
     if (relation !== "another") return relation === "goes-on";
     return from.priority === null || to.priority === null || to.priority >= from.priority;
@@ -147,9 +161,39 @@ export function canFollow(from: Place, to: Place, relation: ChainRelation, mayBe
       if (to.hook === "egress") return from.hook === "postrouting";
       return mayBeLoopback && (to.hook === "ingress" || to.hook === "prerouting" || to.hook === "input");
     case "input":
-      return false;
+      // What a bridge hands up comes in again by the bridge's own device.
+      return from.isFrame === true && to.hook === "ingress";
   }
 }
+
+/**
+ * A frame that is handed up goes on at IP's hooks, and an IP packet that leaves by a bridge or a device goes on at theirs.
+ * With br_netfilter IP's hooks are called from within the bridge's of the same name.
+ */
+function changesLayer(from: Place, to: Place): boolean {
+  if (to.isFrame === true) return FRAME_AFTER_IP[from.hook].includes(to.hook);
+  return IP_AFTER_FRAME[from.hook].includes(to.hook);
+}
+
+const IP_AFTER_FRAME: Readonly<Record<Hook, readonly Hook[]>> = {
+  ingress: ["prerouting", "input", "forward", "postrouting"],
+  prerouting: ["prerouting", "input", "forward", "postrouting"],
+  input: ["prerouting", "input", "forward", "postrouting"],
+  forward: ["forward", "postrouting"],
+  output: ["output", "forward", "postrouting"],
+  postrouting: ["postrouting"],
+  egress: [],
+};
+
+const FRAME_AFTER_IP: Readonly<Record<Hook, readonly Hook[]>> = {
+  ingress: [],
+  prerouting: ["prerouting", "input", "forward", "postrouting", "egress"],
+  input: [],
+  forward: ["forward", "output", "postrouting", "egress"],
+  output: ["output", "postrouting", "egress"],
+  postrouting: ["output", "postrouting", "egress"],
+  egress: [],
+};
 
 /**
  * The likeliest place of a chain that was jumped to from a base chain nobody saw (a log that begins in the middle):

@@ -6,6 +6,7 @@
 
 import { type RawRule, ruleArguments } from "./raw-rules.ts";
 import { shellWords } from "./script/shell-words.ts";
+import type { TableFamily } from "./trace-table.ts";
 
 export interface Plan {
   /** The run's id; all names that the plan gives carry it, so two runs cannot undo each other. */
@@ -29,9 +30,16 @@ export type Action =
    * Run `command` (one line, hence one transaction) in an `nft -i` that is kept running. The table has `flags owner`:
    * the kernel removes it when that process ends, however it ends.
    */
-  | { readonly kind: "hold-table"; readonly table: string; readonly command: string }
+  | {
+      readonly kind: "hold-table";
+      readonly family: TableFamily;
+      readonly table: string;
+      readonly command: string;
+      /** Where the table counts: see `TableCounters`. */
+      readonly counts: TableCounters;
+    }
   /** End the `nft -i` that holds the table. */
-  | { readonly kind: "release-table"; readonly table: string }
+  | { readonly kind: "release-table"; readonly family: TableFamily; readonly table: string }
   /** Write `value` to a sysctl, but only while it is `expected`: what somebody else set meanwhile is theirs. */
   | {
       readonly kind: "write-sysctl";
@@ -43,6 +51,13 @@ export type Action =
   | ({ readonly kind: "append-rule" } & RawRule)
   /** Delete a rule by its exact words, as often as it is there; nothing to do where it or its table is not. */
   | ({ readonly kind: "delete-rule" } & RawRule);
+
+export interface TableCounters {
+  /** Chains whose first counter counts the packets meant, and whose second those marked. */
+  readonly marking: readonly string[];
+  /** Whether there is a chain that counts packets of connections for which there was no more room. */
+  readonly forgotten: boolean;
+}
 
 const KINDS: Readonly<Record<Action["kind"], true>> = {
   "hold-table": true,
@@ -61,7 +76,7 @@ export function commandOf(action: Action): string {
     case "hold-table":
       return `nft -i   (kept running)   ${action.command}`;
     case "release-table":
-      return `end the nft -i that holds table inet ${action.table}`;
+      return `end the nft -i that holds table ${action.family} ${action.table}`;
     case "write-sysctl":
       return `sysctl -w ${action.name}=${action.value}`;
     case "append-rule":

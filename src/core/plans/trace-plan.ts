@@ -13,27 +13,16 @@ import { ok, type Result, refused } from "../base/result.ts";
 import { ownTableName } from "./own-table.ts";
 import type { Change, Plan } from "./plan.ts";
 import { type RawSelectors, ruleChanges } from "./raw-rules.ts";
-
-/** Which packets to trace: per hook, nft match expressions of which one must hold. `""` matches every packet. */
-export interface Selectors {
-  readonly prerouting: readonly string[];
-  readonly output: readonly string[];
-}
+import {
+  type Devices,
+  type Follow,
+  markingChains,
+  type Selectors,
+  type TableFamily,
+  tableCommand,
+} from "./trace-table.ts";
 
 export const ALL_PACKETS: Selectors = { prerouting: [""], output: [""] };
-
-/** Runs before all rules of the host, and after conntrack has put fragments together. */
-export const SELECTOR_PRIORITY = -350;
-
-/**
- * Watch points: base chains of ours at the end of each of these hooks. Marked packets report there even where the host
- * has no rule, and after source NAT (+100), so where a packet got to is seen and not concluded.
- */
-export const WATCHED_HOOKS = ["input", "forward", "postrouting"] as const;
-export const WATCH_PRIORITY = 350;
-
-/** The chain all selectors lead to; the first counter in it counts the packets meant, the second those marked. */
-export const CHOSEN_CHAIN = "chosen";
 
 export const LEGACY_LOGGER = "nfnetlink_log";
 
@@ -44,6 +33,13 @@ export interface NetnsSituation {
   readonly netns: string | null;
   /** What `net.netfilter.nf_log.N` say now, where legacy tables make them matter: see `LoggerSetting`. */
   readonly loggers: readonly LoggerSetting[];
+  /** For which packets conntrack is in use; null or absent where that is not known. */
+  readonly conntrack?: ConntrackInUse | null;
+}
+
+export interface ConntrackInUse {
+  readonly ip: boolean;
+  readonly ip6: boolean;
 }
 
 export interface LoggerSetting {
@@ -57,7 +53,10 @@ export interface LoggerSetting {
 
 export interface TracePlanOptions {
   readonly runId: string;
-  readonly selectors: Selectors;
+  /** Of an inet table, where there are no `tables`. */
+  readonly selectors?: Selectors;
+  /** What the tables are, and how they choose. */
+  readonly tables?: TablesWanted;
   readonly namespaces: readonly NetnsSituation[];
   /** Seconds since 1970-01-01 UTC after which the rules match nothing any more, whatever becomes of us. */
   readonly deadline: number;
@@ -67,6 +66,29 @@ export interface TracePlanOptions {
   readonly rawRules?: readonly RawSelectors[] | null;
 }
 
+/** Tables of other families, and choices by connection. */
+export interface TablesWanted {
+  /** At least one. */
+  readonly families: readonly FamilyWanted[];
+  /** Mark the packets that go the other way in the connections of chosen ones, in the IP families. */
+  readonly follow: boolean;
+  /** Mark so many packets of each connection and direction at most; null: all. */
+  readonly first: number | null;
+  /** Mark the packets of one in so many connections; null: of all. */
+  readonly sampleOneIn: number | null;
+  /** In the IP families, choose before fragments are put together. */
+  readonly fragments: boolean;
+}
+
+export interface FamilyWanted {
+  readonly family: TableFamily;
+  readonly selectors: Selectors;
+  /** For inet: the same for a table of each version, for where conntrack is in use for one of them alone. */
+  readonly apart?: Readonly<Record<"ip" | "ip6", Selectors>>;
+  /** For netdev. */
+  readonly devices?: Devices;
+}
+
 export interface SelectorProblem {
   readonly expression: string;
   readonly reason: string;
@@ -74,8 +96,12 @@ export interface SelectorProblem {
 
 /** The plan of a trace; refused when an expression could break out of its rule. */
 export function planTrace(options: TracePlanOptions): Result<Plan, SelectorProblem> {
-  const problem = selectorProblem(options.selectors);
-  if (problem !== null) return refused(problem);
+  for (const { selectors, apart } of familiesOf(options)) {
+    for (const some of [selectors, ...Object.values(apart ?? {})]) {
+      const problem = selectorProblem(some);
+      if (problem !== null) return refused(problem);
+    }
+  }
   const changes: Change[] = [];
   for (const situation of options.namespaces) {
     for (const logger of situation.loggers) {
@@ -83,7 +109,7 @@ export function planTrace(options: TracePlanOptions): Result<Plan, SelectorProbl
       if (change !== null) changes.push(change);
     }
   }
-  for (const { netns } of options.namespaces) changes.push(...markingChanges(netns, options));
+  for (const situation of options.namespaces) changes.push(...markingChanges(situation, options));
   return ok({ runId: options.runId, changes });
 }
 
@@ -108,60 +134,89 @@ function loggerChange(netns: string | null, logger: LoggerSetting): Change | nul
   };
 }
 
-function markingChanges(netns: string | null, options: TracePlanOptions): readonly Change[] {
+function markingChanges(situation: NetnsSituation, options: TracePlanOptions): readonly Change[] {
   const { rawRules = null } = options;
-  return rawRules === null ? [tableChange(netns, options)] : ruleChanges(netns, { ...options, rawRules });
+  const { netns } = situation;
+  if (rawRules !== null) return ruleChanges(netns, { ...options, rawRules });
+  return tablesIn(situation, options).map(({ wanted, follow }) =>
+    tableChange(netns, options, wanted, follow),
+  );
 }
 
-function tableChange(netns: string | null, options: TracePlanOptions): Change {
-  const table = ownTableName(options.runId);
-  return {
-    says: `add the nft table inet ${table}, which marks the chosen packets for tracing and vanishes with nfpath`,
-    netns,
-    apply: { kind: "hold-table", table, command: tableCommand(table, options) },
-    revert: { kind: "release-table", table },
-  };
+interface TableHere {
+  readonly wanted: FamilyWanted;
+  readonly follow: Follow | null;
+}
+
+function familiesOf({ selectors, tables }: TracePlanOptions): readonly FamilyWanted[] {
+  return tables?.families ?? [{ family: "inet", selectors: selectors ?? {} }];
 }
 
 /**
- * The whole table on one line, because `nft -i` takes a line as one transaction: all of it or nothing.
- *
- * Matching rules `goto` one chain, so one limit and one pair of counters serve both hooks. Its `accept` ends only our own
- * base chain, and saves the trace two events a packet.
+ * A rule that asks conntrack switches it on, for all versions of IP that its table has: so none asks where it is not in use,
+ * and where it is for one version alone, each has a table of its own.
  */
-function tableCommand(table: string, options: TracePlanOptions): string {
-  const { selectors, deadline, ratePerSecond } = options;
-  const commands = [`add table inet ${table} { flags owner; }`, `add chain inet ${table} ${CHOSEN_CHAIN}`];
-  // A number is read as seconds since 1970 UTC; a date would be read in the time zone of the process.
-  commands.push(`add rule inet ${table} ${CHOSEN_CHAIN} meta time >= ${deadline} return`);
-  commands.push(`add rule inet ${table} ${CHOSEN_CHAIN} counter`);
-  commands.push(
-    `add rule inet ${table} ${CHOSEN_CHAIN} limit rate ${ratePerSecond}/second burst ${ratePerSecond} packets ` +
-      "counter meta nftrace set 1 accept",
-  );
-  for (const hook of ["prerouting", "output"] as const) {
-    if (selectors[hook].length === 0) continue;
-    commands.push(
-      `add chain inet ${table} ${hook} { type filter hook ${hook} priority ${SELECTOR_PRIORITY}; }`,
-    );
-    for (const expression of selectors[hook]) {
-      const match = expression.trim();
-      commands.push(`add rule inet ${table} ${hook} ${match === "" ? "" : `${match} `}goto ${CHOSEN_CHAIN}`);
+function tablesIn(situation: NetnsSituation, options: TracePlanOptions): readonly TableHere[] {
+  const { follow = false } = options.tables ?? {};
+  const inUse = situation.conntrack ?? { ip: false, ip6: false };
+  const how = (isInUse: boolean): Follow | null => (follow ? (isInUse ? "conntrack" : "mirrored") : null);
+  return familiesOf(options).flatMap((wanted): TableHere[] => {
+    switch (wanted.family) {
+      case "ip":
+      case "ip6":
+        return [{ wanted, follow: how(inUse[wanted.family]) }];
+      case "inet": {
+        const { apart } = wanted;
+        if (!follow || inUse.ip === inUse.ip6 || apart === undefined)
+          return [{ wanted, follow: how(inUse.ip && inUse.ip6) }];
+        return (["ip", "ip6"] as const).map((family) => ({
+          wanted: { family, selectors: apart[family] },
+          follow: how(inUse[family]),
+        }));
+      }
+      default:
+        return [{ wanted, follow: null }];
     }
-  }
-  for (const hook of WATCHED_HOOKS) {
-    commands.push(`add chain inet ${table} ${hook} { type filter hook ${hook} priority ${WATCH_PRIORITY}; }`);
-    // An empty chain reports its end and its policy: two events a packet, where a rule makes one.
-    commands.push(`add rule inet ${table} ${hook} accept`);
-  }
-  return commands.join("; ");
+  });
+}
+
+function tableChange(
+  netns: string | null,
+  options: TracePlanOptions,
+  { family, selectors, devices }: FamilyWanted,
+  follow: Follow | null,
+): Change {
+  const table = ownTableName(options.runId);
+  const { first = null, sampleOneIn = null, fragments = false } = options.tables ?? {};
+  const { deadline, ratePerSecond } = options;
+  const isOfIp = family === "inet" || family === "ip" || family === "ip6";
+  const command = tableCommand({
+    family,
+    table,
+    selectors,
+    deadline,
+    ratePerSecond,
+    ...(devices === undefined ? {} : { devices }),
+    follow,
+    first,
+    sampleOneIn,
+    fragments: fragments && isOfIp,
+  });
+  const marking = markingChains({ follow, fragments: fragments && isOfIp });
+  const counts = { marking, forgotten: first !== null || follow !== null };
+  return {
+    says: `add the nft table ${family} ${table}, which marks the chosen packets for tracing and vanishes with nfpath`,
+    netns,
+    apply: { kind: "hold-table", family, table, command, counts },
+    revert: { kind: "release-table", family, table },
+  };
 }
 
 /** `nft` would take these for the end of the rule, a comment or a quotation, and what follows for a command. */
 const BREAKS_OUT = /[;\n\r\0#\\]/;
 
 function selectorProblem(selectors: Selectors): SelectorProblem | null {
-  for (const expression of [...selectors.prerouting, ...selectors.output]) {
+  for (const expression of Object.values(selectors).flat()) {
     if (BREAKS_OUT.test(expression)) {
       return { expression, reason: "an nft match expression holds none of ; # \\ and no line end" };
     }

@@ -1,12 +1,9 @@
 import { describe, expect, it } from "vitest";
-import { toNftRules } from "../../../src/core/filters/nft.ts";
+import type { SelectorHook } from "../../../src/core/filters/alternatives.ts";
+import { type NftFamily, toNftRules } from "../../../src/core/filters/nft.ts";
 import { parseFilter } from "../../../src/core/filters/parse.ts";
 
-function rules(
-  text: string,
-  family: "inet" | "ip" | "ip6" = "inet",
-  hook: "prerouting" | "output" = "prerouting",
-) {
+function rules(text: string, family: NftFamily = "inet", hook: SelectorHook = "prerouting") {
   const filter = parseFilter(text);
   if (!filter.ok) throw new Error(filter.error.message);
   const result = toNftRules(filter.value, family, hook);
@@ -124,5 +121,54 @@ describe("toNftRules", () => {
       ok: false,
       error: { message: expect.stringContaining("cannot be written") },
     });
+  });
+});
+
+describe("toNftRules for frames", () => {
+  it.each<[string, string[]]>([
+    ["", [""]],
+    ["ip", ["meta protocol ip"]],
+    ["arp", ["meta protocol arp"]],
+    ["not ip", ["meta protocol != ip"]],
+    ["ip or ip6", ["meta protocol { ip, ip6 }"]],
+    ["not ip and not ip6", ["meta protocol != { ip, ip6 }"]],
+    ["ip or not ip", [""]],
+    ["src host 192.0.2.1", ["meta protocol ip ip saddr 192.0.2.1"]],
+    ["not src host 192.0.2.1", ["meta protocol != ip", "meta protocol ip ip saddr != 192.0.2.1"]],
+    [
+      "udp dst port 53",
+      [
+        `meta protocol ip ip protocol 17 ${FIRST} th dport 53`,
+        "meta protocol ip6 ip6 nexthdr 17 th dport 53",
+      ],
+    ],
+    ["on eth0", ['iifname "eth0"']],
+  ])("%s on a bridge", (text, expected) => {
+    expect(rules(text, "bridge")).toEqual(expected);
+  });
+
+  it.each<[string, string[]]>([
+    ["", [""]],
+    ["arp", [""]],
+    ["ip", []],
+    ["not ip", [""]],
+    ["tcp port 80", []],
+    ["src host 192.0.2.1", ["arp saddr ip 192.0.2.1"]],
+    ["not dst host 192.0.2.1", ["arp daddr ip != 192.0.2.1"]],
+    ["host 2001:db8::1", []],
+    ["inbound", [""]],
+    ["outbound", []],
+  ])("%s of ARP", (text, expected) => {
+    expect(rules(text, "arp", "input")).toEqual(expected);
+  });
+
+  it("names the interface by which a frame comes in or leaves", () => {
+    expect(rules("on eth0", "netdev", "ingress")).toEqual(['iifname "eth0"']);
+    expect(rules("on eth0", "netdev", "egress")).toEqual(['oifname "eth0"']);
+  });
+
+  it("says what it cannot ask", () => {
+    expect(rules("less 100", "netdev", "ingress")).toMatch(/a length cannot be asked of frames/);
+    expect(rules("not outbound", "netdev", "egress")).toMatch(/cannot be asked at egress/);
   });
 });

@@ -75,3 +75,24 @@ test("a chain that was jumped to from nowhere is placed by its table and the int
   expect(placeOfJumpedChain({ ...chain, table: "filter" }, through("eth0", null))?.hook).toBe("input");
   expect(placeOfJumpedChain({ ...chain, table: "filter" }, null)).toBeNull();
 });
+
+describe("the way of a frame", () => {
+  const frame = (hook: Hook): Place => ({ ...at(hook, 0), isFrame: true });
+  const ip = (hook: Hook): Place => at(hook, 0);
+
+  test.each<[string, Place, Place, boolean]>([
+    ["comes in by a device and goes on to a bridge", frame("ingress"), frame("prerouting"), true],
+    ["comes in by a device and goes on to IP", frame("ingress"), ip("prerouting"), true],
+    ["is handed up by a bridge to IP", frame("input"), ip("prerouting"), true],
+    ["is handed up by a bridge to the bridge's own device", frame("input"), frame("ingress"), true],
+    ["is not handed up to where packets are made", frame("input"), ip("output"), false],
+    ["leaves IP by a bridge", ip("postrouting"), frame("output"), true],
+    ["leaves IP by a device", ip("postrouting"), frame("egress"), true],
+    ["does not come back from a device that it left by", frame("egress"), ip("prerouting"), false],
+    ["passes IP's hooks inside the bridge's", frame("prerouting"), ip("prerouting"), true],
+    ["and is the bridge's again", ip("prerouting"), frame("forward"), true],
+    ["does not leave by a bridge once it was delivered", ip("input"), frame("postrouting"), false],
+  ])("%s", (_says, from, to, expected) => {
+    expect(canFollow(from, to, "another", false)).toBe(expected);
+  });
+});

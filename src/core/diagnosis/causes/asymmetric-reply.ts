@@ -7,7 +7,7 @@
  */
 import type { Sighting } from "../../events/event.ts";
 import type { Journey } from "../../journeys/journey.ts";
-import { WATCH_PRIORITY } from "../../plans/trace-plan.ts";
+import { WATCH_PRIORITY } from "../../plans/own-chains.ts";
 import type { Diagnose } from "../cause.ts";
 import { word } from "../commands.ts";
 import type { Finding } from "../finding.ts";
