@@ -1,8 +1,7 @@
-/** What the documents say is tried: commands run, options exist, folders are there, causes are explained. */
+/** What the documents say is tried: commands run, options exist, folders are there. */
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect, test } from "vitest";
-import { CAUSE_CODES } from "../src/core/diagnosis/finding.ts";
 import { ACTION_KINDS } from "../src/core/plans/plan.ts";
 import { nfpath, root } from "./support/cli.ts";
 
@@ -42,10 +41,6 @@ test("every option that the README uses is in --help", async () => {
     expect(flags.length).toBeGreaterThan(0);
     for (const flag of flags) expect(help).toContain(flag);
   }
-});
-
-test("every cause is explained in the README", () => {
-  for (const code of CAUSE_CODES) expect(readme).toContain(`\`${code}\``);
 });
 
 test("docs/host-changes.md tells of every kind of change that a plan can hold, and of its undo", () => {

@@ -4,7 +4,7 @@ import type { HostSnapshot } from "../hosts/host.ts";
 import type { Besides } from "../journeys/besides.ts";
 import type { Journey } from "../journeys/journey.ts";
 import type { Finding } from "./finding.ts";
-import type { Mapping, OtherWay } from "./flows.ts";
+import type { Mapping, OtherWay, Rival } from "./flows.ts";
 import type { KnownChains } from "./known-chains.ts";
 import type { Outcome } from "./outcome.ts";
 import type { RoutingNote } from "./routing.ts";
@@ -15,9 +15,13 @@ export interface Circumstances {
   readonly outcome: Outcome;
   /** A packet came back, so this one got where it was going. */
   readonly isAnswered: boolean;
+  /** What came back is a TCP reset, or an ICMP error about it. */
+  readonly isRefused: boolean;
   readonly chains: KnownChains;
   /** NAT that other journeys showed for this packet's connection; null where none did. */
   readonly mapping: Mapping | null;
+  /** Another connection that has the addresses and ports this one was translated to; null where none is known. */
+  readonly rival: Rival | null;
   /** The request that this packet is the first answer to; null where it is none. */
   readonly request: Journey | null;
   /** What is known of the silence behind a request; null where it was answered or nobody can tell. */

@@ -41,11 +41,11 @@ export function deathOf(
   circumstances: Circumstances,
   finders: readonly (readonly [CauseCode, FindDeath])[],
 ): KnownDeath | null {
-  const { outcome, besides, isAnswered } = circumstances;
+  const { outcome, besides, isAnswered, isRefused } = circumstances;
   if (outcome.verdict === "dropped" || outcome.verdict === "rejected") return null;
   // Across a hole nothing is computed, nor against an answer; what the kernel said stands.
   const mayCompute = outcome.verdict !== "unknown" && journey.gaps.length === 0 && !isAnswered;
-  if (!mayCompute && besides.drops.length === 0 && besides.wire.length === 0) return null;
+  if (!mayCompute && besides.drops.length === 0 && besides.wire.length === 0 && !isRefused) return null;
   let computed: KnownDeath | null = null;
   for (const [cause, find] of finders) {
     const death = find(journey, circumstances);

@@ -14,7 +14,7 @@ import type { Finding, Severity } from "./finding.ts";
 import type { Answer, FlowMemory, Mapping } from "./flows.ts";
 import { KnownChains } from "./known-chains.ts";
 import { isUnanswered, nextHopOf } from "./next-hop.ts";
-import { type Outcome, outcomeOf } from "./outcome.ts";
+import { carriedBeneath, type Outcome, outcomeOf } from "./outcome.ts";
 import { type RoutingNote, routingOf } from "./routing.ts";
 
 /** A journey with what it means: what every view shows. */
@@ -119,14 +119,17 @@ export class Diagnosis {
     const journey =
       traced.conntrack === null ? { ...traced, conntrack: this.#flows.connectionOf(traced) } : traced;
     const answer = this.#answers.get(journey.id) ?? null;
-    const outcome = outcomeOf(journey, this.#chains, answer !== null);
+    const outcome = carriedBeneath(journey, besides) ?? outcomeOf(journey, this.#chains, answer !== null);
     const host = this.#hosts.at(journey.netns);
     const routing = this.#routingOf(journey, host);
     const mapping = this.#flows.mappingOf(journey);
     const expected = answerExpected(journey);
+    const relations = this.#relations.of(journey);
     const seen = {
       outcome,
       isAnswered: answer !== null,
+      isRefused: (answer?.isReset ?? false) || relations.answeredWith.length > 0,
+      rival: this.#flows.rivalOf(journey),
       chains: this.#chains,
       mapping,
       request: this.#requests.get(journey.id) ?? null,
@@ -145,7 +148,6 @@ export class Diagnosis {
     findings.sort((a, b) => GRAVITY[a.severity] - GRAVITY[b.severity]);
     this.#answers.delete(journey.id);
     this.#requests.delete(journey.id);
-    const relations = this.#relations.of(journey);
     this.#relations.forget(journey);
     const { outcome: outcomeHere } = circumstances;
     return {

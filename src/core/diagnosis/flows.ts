@@ -9,6 +9,7 @@
 import { nanosBetween } from "../base/time.ts";
 import type { ConntrackView, FlowEvent } from "../events/event.ts";
 import type { Journey } from "../journeys/journey.ts";
+import { TCP_FLAG_BITS } from "../packets/packet.ts";
 import { Silences } from "./silences.ts";
 import { flowTuple, inverse, isRequest, isSame, type Tuple, tupleKey, tupleOf } from "./tuple.ts";
 
@@ -34,7 +35,12 @@ export interface Answer {
   readonly journey: string;
   /** From the request's first step to the answer's; null where their clocks do not compare. */
   readonly afterNanos: number | null;
+  /** A TCP reset, which refuses: the request arrived, and nobody wanted it. */
+  readonly isReset: boolean;
 }
+
+/** Another connection that has the addresses and ports under which a packet was to leave. */
+export type Rival = Omit<Mapping, "direction">;
 
 const MOST_CONNECTIONS = 100_000;
 
@@ -49,6 +55,8 @@ export class FlowMemory {
   /** Which requests nobody answered, as far as that can be told. */
   readonly silences = new Silences();
   readonly #mappings = new Map<string, Omit<Mapping, "direction">>();
+  /** By the tuple of the packet whose translation another connection had first. */
+  readonly #rivals = new Map<string, Rival>();
   readonly #connections = new Map<string, Connection>();
   /** By tuple, the namespaces that a packet with it was seen in, each with its first journey there. */
   readonly #ways = new Map<string, Map<string, string>>();
@@ -69,7 +77,10 @@ export class FlowMemory {
     const protocol = journey.first.packet.protocol ?? "";
     if (!isSame(original, translated)) {
       const known = this.#mappings.get(tupleKey(journey.netns, protocol, original));
-      if (known === undefined)
+      const rival = this.#mappings.get(tupleKey(journey.netns, protocol, inverse(translated)));
+      if (rival !== undefined && !isSame(rival.original, original) && isSame(rival.translated, translated))
+        remember(this.#rivals, tupleKey(journey.netns, protocol, original), rival);
+      else if (known === undefined)
         this.#keep(journey.netns, protocol, { original, translated, shownBy: journey.id });
     }
     const key = tupleKey(journey.netns, protocol, original);
@@ -82,6 +93,7 @@ export class FlowMemory {
       waiting.answer({
         journey: journey.id,
         afterNanos: nanosBetween(waiting.journey.firstTime, journey.firstTime),
+        isReset: ((journey.first.packet.tcp?.flags ?? 0) & TCP_FLAG_BITS.RST) !== 0,
       });
       return waiting.journey;
     }
@@ -164,6 +176,13 @@ export class FlowMemory {
     if (found === undefined) return null;
     const direction = isSame(found.original, tuple) ? "original" : "reply";
     return { id: found.id, direction, state: null, status: found.status };
+  }
+
+  /** The connection that had this packet's translation before; null where none is known. */
+  rivalOf(journey: Journey): Rival | null {
+    const tuple = tupleOf(journey.first?.packet ?? null);
+    if (tuple === null || journey.first === null) return null;
+    return this.#rivals.get(tupleKey(journey.netns, journey.first.packet.protocol ?? "", tuple)) ?? null;
   }
 
   /** The translation of this packet's connection that conntrack or another journey showed; null where none did. */

@@ -4,10 +4,12 @@
  * A drop says so itself. An accepted packet is followed: the next chain that should have seen it did, or the way ends
  * here, or it vanished between two hooks, where routing is.
  */
+import type { Besides } from "../journeys/besides.ts";
 import type { Journey, Step } from "../journeys/journey.ts";
 import { changeOf } from "../journeys/rule-changes.ts";
 import type { PacketFamily } from "../netfilter/family.ts";
 import type { Hook } from "../netfilter/hook.ts";
+import { asksForState, isCalled } from "./conntrack-states.ts";
 import type { CauseCode } from "./finding.ts";
 import type { KnownChain, KnownChains } from "./known-chains.ts";
 
@@ -46,9 +48,12 @@ function followTrace(journey: Journey, chains: KnownChains): Outcome {
   if (last === undefined) return unknown("only its headers were shown, no chain");
   switch (last.verdict) {
     case "drop":
-      return { ...ended("dropped"), cause: last.kind === "policy" ? "policy-drop" : "rule-drop" };
+      return {
+        ...ended("dropped"),
+        cause: last.kind === "policy" ? "policy-drop" : causeOfRule(journey, "rule-drop"),
+      };
     case "reject":
-      return { ...ended("rejected"), cause: "rule-reject" };
+      return { ...ended("rejected"), cause: causeOfRule(journey, "rule-reject") };
     case "queue":
       return ended("queued");
     case "stolen":
@@ -60,6 +65,23 @@ function followTrace(journey: Journey, chains: KnownChains): Outcome {
     default:
       return afterMidway(journey, last, chains);
   }
+}
+
+/** A rule that drops what conntrack calls INVALID was written for many packets: what is wrong with this one is the question. */
+function causeOfRule(journey: Journey, otherwise: CauseCode): CauseCode {
+  const isForInvalid = asksForState(journey, journey.steps.length - 1) && isCalled(journey, "invalid");
+  return isForInvalid ? "conntrack-invalid" : otherwise;
+}
+
+/**
+ * A packet that no chain saw and that left all the same: a bridge passes frames on beneath every chain of IP. Null where
+ * no capture tells so.
+ */
+export function carriedBeneath(journey: Journey, { wire }: Besides): Outcome | null {
+  if (journey.steps.length > 0) return null;
+  const out = wire.findLast(({ direction }) => direction === "out") ?? null;
+  const came = wire.some((frame) => frame.direction !== "out" && frame.interface !== out?.interface);
+  return out === null || !came ? null : { ...ended("forwarded"), out: out.interface };
 }
 
 function ended(verdict: OutcomeVerdict): Outcome {

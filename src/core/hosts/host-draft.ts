@@ -43,6 +43,7 @@ export class HostDraft {
   #forwardingDatabase: ForwardingEntry[] | null = null;
   #rulesets: RulesetText[] | null = null;
   #conntrack: ConntrackTable | null = null;
+  #packetQueues: readonly number[] | null = null;
   #linkCounters: HostSnapshot["linkCounters"] = null;
   #unreadCount = 0;
 
@@ -53,7 +54,9 @@ export class HostDraft {
       !this.#hasLinks &&
       this.#settings.size + this.#counters.size === 0 &&
       [ip.routes, ip6.routes, this.#rules.ip, this.#rules.ip6].every((part) => part === null) &&
-      [this.#addresses, this.#neighbours, this.#sockets, this.#rulesets].every((part) => part === null)
+      [this.#addresses, this.#neighbours, this.#sockets, this.#rulesets, this.#packetQueues].every(
+        (part) => part === null,
+      )
     );
   }
 
@@ -112,6 +115,10 @@ export class HostDraft {
     this.#conntrack = table;
   }
 
+  packetQueues(numbers: readonly number[]): void {
+    this.#packetQueues = numbers;
+  }
+
   forwardingDatabase(entries: readonly ForwardingEntry[]): void {
     this.#forwardingDatabase = [...(this.#forwardingDatabase ?? []), ...entries];
   }
@@ -141,6 +148,7 @@ export class HostDraft {
       settings: this.#settings.size === 0 ? null : Object.fromEntries(this.#settings),
       sockets: this.#sockets,
       conntrack: this.#conntrack ?? this.#conntrackOfSettings(),
+      packetQueues: this.#packetQueues,
       counters: this.#counters.size === 0 ? null : Object.fromEntries(this.#counters),
       linkCounters: this.#linkCounters,
       forwardingDatabase: this.#forwardingDatabase,

@@ -30,6 +30,8 @@ export interface HostSnapshot {
   readonly settings: Readonly<Record<string, string>> | null;
   readonly sockets: readonly Socket[] | null;
   readonly conntrack: ConntrackTable | null;
+  /** Numbers of the queues on which a program waits for packets (NFQUEUE). */
+  readonly packetQueues: readonly number[] | null;
   /** Of the whole namespace, by the kernel's names: `IpInAddrErrors`, `TcpExtListenDrops`. */
   readonly counters: Readonly<Record<string, number>> | null;
   /** For each interface the kernel's counters: `rx_dropped`. */
@@ -52,6 +54,7 @@ export type HostSection =
   | "settings"
   | "sockets"
   | "conntrack"
+  | "packet queues"
   | "counters"
   | "link counters"
   | "forwarding database"
@@ -275,6 +278,7 @@ export function unknownHost(netns: string | null): HostSnapshot {
     settings: null,
     sockets: null,
     conntrack: null,
+    packetQueues: null,
     counters: null,
     linkCounters: null,
     forwardingDatabase: null,

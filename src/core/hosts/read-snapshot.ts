@@ -62,11 +62,16 @@ const LISTS: Readonly<Partial<Record<keyof HostSnapshot, readonly string[]>>> = 
 
 const RECORDS = ["settings", "counters", "linkCounters", "conntrack"] as const;
 
+function isQueueList(value: unknown): boolean {
+  return value == null || (Array.isArray(value) && value.every((number) => typeof number === "number"));
+}
+
 /** The part that has not the shape of a host's; null when all have. */
 function whatIsWrong(host: unknown): string | null {
   if (!isObject(host)) return "a host";
   for (const [section, texts] of Object.entries(LISTS)) if (!isListOf(host[section], texts)) return section;
   for (const section of RECORDS) if (host[section] != null && !isObject(host[section])) return section;
+  if (!isQueueList(host.packetQueues)) return "packetQueues";
   const { settings } = host;
   if (isObject(settings) && !Object.values(settings).every((value) => typeof value === "string"))
     return "settings";

@@ -398,7 +398,8 @@ export function describeFinding(
   { columns, glyphs }: Pick<TreeOptions, "columns" | "glyphs">,
 ): readonly Line[] {
   const [glyph, style] = findingLook(finding.severity, glyphs);
-  const left = INDENT + CAUSE_COLUMNS + 2;
+  const name = `${pad(finding.cause, CAUSE_COLUMNS - 1)} `;
+  const left = INDENT + Math.max(CAUSE_COLUMNS, name.length) + 2;
   const paragraphs = isCause ? [`because ${finding.why}`] : [finding.what];
   if (finding.severity !== "info") {
     if (!isCause) paragraphs.push(finding.why);
@@ -407,11 +408,7 @@ export function describeFinding(
   const rows = paragraphs.flatMap((paragraph) => wrap(paragraph, Math.max(24, columns - left)));
   return rows.map((row, index): Line => {
     if (index > 0) return [span(" ".repeat(left)), span(row)];
-    return [
-      span(`${" ".repeat(INDENT)}${glyph} `, style),
-      span(pad(finding.cause, CAUSE_COLUMNS), style),
-      span(row),
-    ];
+    return [span(`${" ".repeat(INDENT)}${glyph} `, style), span(name, style), span(row)];
   });
 }
 

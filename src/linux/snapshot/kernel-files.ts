@@ -8,6 +8,7 @@ import {
   decodeCounterLines,
   decodeCounterPairs,
   decodeLinkCounters,
+  decodePacketQueues,
 } from "../../core/hosts/decode/counters.ts";
 import { nameOfFile, plainValue } from "../../core/hosts/decode/settings.ts";
 import type { HostDraft } from "../../core/hosts/host-draft.ts";
@@ -19,6 +20,7 @@ export function readKernelFiles(draft: HostDraft): void {
   readSettings(draft);
   readCounters(draft);
   readConntrack(draft);
+  readPacketQueues(draft);
 }
 
 function readSettings(draft: HostDraft): void {
@@ -78,6 +80,16 @@ function readConntrack(draft: HostDraft): void {
     buckets: number("nf_conntrack_buckets"),
     stats: stats === null ? null : decodeConntrackStats(stats),
   });
+}
+
+/** Without nfnetlink_queue nobody can listen, and its file is not there. */
+function readPacketQueues(draft: HostDraft): void {
+  const folder = entriesOf(`${NET}/netfilter`);
+  const isThere = folder.some(({ name }) => name === "nfnetlink_queue");
+  const text = isThere ? textOf(`${NET}/netfilter/nfnetlink_queue`) : "";
+  if (folder.length === 0 || text === null)
+    draft.absent("packet queues", `${NET}/netfilter/nfnetlink_queue cannot be read`, "run it as root");
+  else draft.packetQueues(decodePacketQueues(text));
 }
 
 /** Null for a file that is not there, may not be read, or refuses to be. */

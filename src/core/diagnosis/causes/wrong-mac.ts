@@ -9,7 +9,8 @@ export const wrongMac: FindDeath = (journey, circumstances) => {
   const { besides } = circumstances;
   const frame = besides.wire.find(({ direction }) => direction === "other-station") ?? null;
   const drop = toldDrop(circumstances, ["OTHERHOST"]);
-  const isOwn = besides.wire.some(({ direction }) => direction === "in");
+  // A port of a bridge takes frames for others, and passes them on.
+  const isOwn = besides.wire.some(({ direction }) => direction !== "other-station");
   if (journey.steps.length > 0 || isOwn || (frame === null && drop === null)) return null;
   const dev = frame?.interface ?? drop?.device ?? null;
   const packet = journey.first?.packet;

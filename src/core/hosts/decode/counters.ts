@@ -32,6 +32,11 @@ export function decodeCounterLines(text: string): Readonly<Record<string, number
   return counters;
 }
 
+/** /proc/net/netfilter/nfnetlink_queue: a line for each queue that is listened to, its number first. */
+export function decodePacketQueues(text: string): readonly number[] {
+  return [...text.matchAll(/^\s*(\d+)(?:\s+\d+){7,}\s*$/gm)].map(([, number]) => Number(number));
+}
+
 /** /proc/net/dev, in the names that `ip -s link` uses. */
 export function decodeLinkCounters(text: string): Readonly<Record<string, Readonly<Record<string, number>>>> {
   const links = new Map<string, Readonly<Record<string, number>>>();

@@ -7,7 +7,7 @@
  */
 import type { HostSection, HostSnapshot, IpFamily, Socket } from "../host.ts";
 import { HostDraft } from "../host-draft.ts";
-import { counterLine } from "./counters.ts";
+import { counterLine, decodePacketQueues } from "./counters.ts";
 import type { JsonObject } from "./fields.ts";
 import { continueLink, linkLine, oneLineAddress } from "./links.ts";
 import { neighbourLine } from "./neighbours.ts";
@@ -30,7 +30,8 @@ type Open =
   | { readonly kind: "links"; readonly objects: Record<string, unknown>[] }
   | { readonly kind: "routes"; readonly objects: Record<string, unknown>[] }
   | { readonly kind: "rules"; readonly objects: JsonObject[] }
-  | { readonly kind: "sockets"; readonly rows: Socket[] };
+  | { readonly kind: "sockets"; readonly rows: Socket[] }
+  | { readonly kind: "packet queues"; readonly lines: string[] };
 
 export class HostTextReader {
   readonly #draft = new HostDraft();
@@ -77,6 +78,8 @@ export class HostTextReader {
       this.#close();
       this.#heading = heading;
       this.#hasBegun = false;
+      // The file of a host on which no program waits is empty: its heading tells that.
+      if (PACKET_QUEUES.test(line)) this.#begin({ kind: "packet queues", lines: [] });
       return false;
     }
     if (line.trim() === "") {
@@ -98,6 +101,7 @@ export class HostTextReader {
 
   #understand(line: string): boolean {
     const open = this.#open;
+    if (open?.kind === "packet queues") return this.#packetQueue(open, line);
     const first = line.charCodeAt(0);
     if (first === SPACE || first === TAB) return this.#continue(open, line);
     if (first === BRACKET || first === BRACE) return this.#json(line);
@@ -206,6 +210,15 @@ export class HostTextReader {
     return true;
   }
 
+  #packetQueue(open: Open & { readonly kind: "packet queues" }, line: string): boolean {
+    const isRow = decodePacketQueues(line).length > 0;
+    if (isRow) open.lines.push(line);
+    // The file could not be read, or something else begins.
+    else if (open.lines.length === 0) this.#open = null;
+    else this.#close();
+    return isRow || this.#understand(line);
+  }
+
   get #listing(): Listing {
     return this.#heading?.listing ?? UNTOLD;
   }
@@ -232,6 +245,9 @@ export class HostTextReader {
       case "sockets":
         this.#draft.sockets(open.rows);
         break;
+      case "packet queues":
+        this.#draft.packetQueues(decodePacketQueues(open.lines.join("\n")));
+        break;
       case undefined:
         break;
     }
@@ -250,6 +266,7 @@ export function readHostListing(section: "sockets", text: string, draft: HostDra
   draft.sockets(rows);
 }
 
+const PACKET_QUEUES = /nfnetlink_queue\s*$/;
 const SPACE = 32;
 const TAB = 9;
 const BRACKET = 91;

@@ -20,11 +20,24 @@ take_snapshot() {
         fi
       done
     fi
+    list_queues
   } >"$dir/network.txt" 2>&1
   list_interfaces >"$dir/interfaces.txt" 2>/dev/null
   list_settings >"$dir/settings.txt" 2>/dev/null
   { uname -a; cat /etc/os-release /proc/uptime /proc/modules; } >"$dir/host.txt" 2>/dev/null
   for ts_file in network.txt interfaces.txt settings.txt host.txt; do manifest file facts "$ts_file"; done
+}
+
+# The queues on which a program waits; without the kernel's module nobody can.
+list_queues() {
+  lq_folder=/proc/net/netfilter
+  lq_file=$lq_folder/nfnetlink_queue
+  if [ -r "$lq_file" ]; then
+    printf '# cat %s\n' "$lq_file"
+    cat "$lq_file"
+  elif [ -d "$lq_folder" ] && [ ! -e "$lq_file" ]; then
+    printf '# cat %s\n' "$lq_file"
+  fi
 }
 
 take_rules() { # PREFIX

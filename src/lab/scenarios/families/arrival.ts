@@ -25,7 +25,7 @@ export const ARRIVAL: readonly Scenario[] = [
     rules: NO_RULES,
     acts: [{ kind: "udp", host: "client", to: ROUTER, port: 5001, from: 40_000, ends: "ECONNREFUSED" }],
     trace: OF_IT,
-    truths: lost("no-listener", "rejected", "after input"),
+    truths: lost("no-listener", "rejected", "after input", "drops"),
     proofs: [
       { kind: "counter", host: "router", name: "UdpNoPorts", is: 1 },
       { kind: "counter", host: "client", name: "IcmpInDestUnreachs", is: 1 },

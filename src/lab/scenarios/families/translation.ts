@@ -204,6 +204,7 @@ export const TRANSLATION: readonly Scenario[] = [
         outcome: "dropped",
         cause: "nat-failed",
         place: "after postrouting",
+        needs: "drops",
       },
     ],
     proofs: [
