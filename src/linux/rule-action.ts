@@ -44,6 +44,13 @@ export function deleteRule(action: RuleDelete, lockFd: number | null): Result<nu
   }
 }
 
+/** Whether a rule of that chain has the tag for a comment; true too where the chain cannot be listed. As `deleteRule`. */
+export function holdsTagged({ program, chain }: RuleDelete, tag: string, lockFd: number | null): boolean {
+  if (!legacyTables(familyOf(program)).includes("raw")) return false;
+  const run = persistently(program, ["-w", "-t", "raw", "-S", chain], lockFd);
+  return !run.ok || run.value.status !== 0 || run.value.stdout.includes(tag);
+}
+
 export function familyOf(program: RuleProgram): LegacyFamily {
   return program.startsWith("ip6") ? "ip6" : "ip";
 }

@@ -21,7 +21,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { findProgram } from "../../src/linux/programs.ts";
-import { type RunProcess, readJournal } from "../../src/linux/undo/journal.ts";
+import { journalDirectories } from "../../src/linux/undo/directory.ts";
+import { listJournals, type RunProcess, readJournal } from "../../src/linux/undo/journal.ts";
 import { undoLeftovers } from "../../src/tracing/leftovers.ts";
 import { root } from "./cli.ts";
 import { addNetns, shell, stateOf } from "./namespaces.ts";
@@ -216,6 +217,13 @@ export class Doom {
     return readdirSync(this.journals).filter((name) => name.endsWith(".json"));
   }
 
+  /** A trace that the test starts without a process of its own keeps its journal where every other does. */
+  #journalsOfThisProcess(): readonly string[] {
+    return listJournals(journalDirectories())
+      .runs.filter(({ journal }) => journal.namespaces.some(({ netns }) => netns === this.netns))
+      .map(({ path }) => path);
+  }
+
   /** Of runs of this doom that have not ended. */
   processes(): readonly number[] {
     return readdirSync("/proc")
@@ -235,7 +243,7 @@ export class Doom {
     await until("its processes end", () => this.processes().length === 0, 20).catch(() =>
       differences.push(`processes left:\n${this.processes().map(commandLine).join("\n")}`),
     );
-    const journals = this.journalNames();
+    const journals = [...this.journalNames(), ...this.#journalsOfThisProcess()];
     if (journals.length > 0) differences.push(`journals left: ${journals.join(", ")}`);
     const after = await this.state();
     if (after !== this.#before) differences.push(`was:\n${this.#before}\nis:\n${after}`);

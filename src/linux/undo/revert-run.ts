@@ -9,6 +9,7 @@
  */
 import { accessSync, constants } from "node:fs";
 import { dirname } from "node:path";
+import { ruleTag } from "../../core/plans/own-tag.ts";
 import { type Action, commandOf } from "../../core/plans/plan.ts";
 import { sleepSync, withFileLock } from "../file-lock.ts";
 import { closeNetns, insideNetns, type NetnsHandle } from "../netns.ts";
@@ -49,8 +50,9 @@ export function revertRun(remembered: JournalFile, open: OpenNamespaces = new Ma
   const holders = endTableHolders(journal.processes);
   return underLock(dirname(path), (lockFd) => {
     // The marks first: nothing that is still marked may fall into the kernel log.
-    const rules = revertAllRules(journal, open, lockFd);
-    const report = joinReports([holders, rules, revertSettings(path, journal, open)]);
+    const file = { path, journal };
+    const rules = revertAllRules(file, open, lockFd);
+    const report = joinReports([holders, rules, revertSettings(file, open)]);
     // Under the lock: others must not see a holder that has let go.
     return report.failed.length > 0 ? report : joinReports([report, tidyUp(path)]);
   });
@@ -87,27 +89,36 @@ function tidyUp(path: string): RevertReport {
  * Deletes a run's rules and nothing else, so that no packet is marked any more: its guardian does this before it reads the
  * last of what was said, and `revertRun` again.
  */
-export function stopMarking({ path, journal }: JournalFile, open: OpenNamespaces): RevertReport {
-  if (rulesOf(journal).length === 0) return NOTHING_REVERTED;
-  return underLock(dirname(path), (lockFd) => revertAllRules(journal, open, lockFd));
+export function stopMarking(file: JournalFile, open: OpenNamespaces): RevertReport {
+  if (rulesOf(file.journal).length === 0) return NOTHING_REVERTED;
+  return underLock(dirname(file.path), (lockFd) => revertAllRules(file, open, lockFd));
 }
 
-function revertAllRules(journal: Journal, open: OpenNamespaces, lockFd: number | null): RevertReport {
+function revertAllRules(
+  { path, journal }: JournalFile,
+  open: OpenNamespaces,
+  lockFd: number | null,
+): RevertReport {
+  const tag = ruleTag(journal.plan.runId);
   return joinReports(
     rulesOf(journal).map(({ inode, netns, rules }) =>
-      insideKnown(inode, netns, rules, open, (inside) => revertRules(netns, rules, lockFd, inside)),
+      insideKnown({ path, inode, netns, reverts: rules }, open, (inside) =>
+        revertRules(netns, rules, tag, lockFd, inside),
+      ),
     ),
   );
 }
 
-function revertSettings(path: string, journal: Journal, open: OpenNamespaces): RevertReport {
+function revertSettings({ path, journal }: JournalFile, open: OpenNamespaces): RevertReport {
   const others = otherRuns(path);
   return joinReports(
     settingsOf(journal).map(({ inode, netns, revert }) => {
       if (inode === null) return NOTHING_REVERTED;
       const heir = others.find((other) => holds(other.journal, inode, revert));
       if (heir !== undefined) return handedOn(heir, netns, revert);
-      return revertIn(inode, netns, revert, open);
+      return insideKnown({ path, inode, netns, reverts: [revert] }, open, (inside) =>
+        revertSetting(netns, revert, inside),
+      );
     }),
   );
 }
@@ -131,28 +142,25 @@ function handedOn(heir: JournalFile, netns: string | null, { name }: SettingReve
   return { ...NOTHING_REVERTED, handedOn: [said] };
 }
 
-function revertIn(
-  inode: string,
-  netns: string | null,
-  revert: SettingRevert,
-  open: OpenNamespaces,
-): RevertReport {
-  return insideKnown(inode, netns, [revert], open, (inside) => revertSetting(netns, revert, inside));
+/** Something to put back: which journal says so, and where. */
+interface ToDo {
+  readonly path: string;
+  readonly inode: string;
+  readonly netns: string | null;
+  readonly reverts: readonly Action[];
 }
 
 /** Gives `work` a way into the namespace. One that is gone took with it what was changed there. */
 function insideKnown(
-  inode: string,
-  netns: string | null,
-  reverts: readonly Action[],
+  todo: ToDo,
   open: OpenNamespaces,
   work: (inside: <Value>(work: () => Value) => Value) => RevertReport,
 ): RevertReport {
-  const known = open.get(inode);
+  const known = open.get(todo.inode);
   if (known !== undefined) return work((action) => insideNetns(known, action));
-  const found = openNetnsByInode(inode);
+  const found = openNetnsByInode(todo.inode);
   if (found === "gone") return NOTHING_REVERTED;
-  if (found === "not-shown") return notShown(netns, reverts);
+  if (found === "not-shown") return notShown(todo);
   try {
     return work((action) => insideNetns(found, action));
   } finally {
@@ -160,13 +168,11 @@ function insideKnown(
   }
 }
 
-function notShown(netns: string | null, reverts: readonly Action[]): RevertReport {
+function notShown({ path, netns, reverts }: ToDo): RevertReport {
   const where = netns === null ? "the namespace of the run" : `namespace ${netns}`;
-  const failed = reverts.map(
-    (revert) =>
-      `${where} cannot be looked for without CAP_SYS_PTRACE; by hand, inside it: ${commandOf(revert)}`,
-  );
-  return { ...NOTHING_REVERTED, failed };
+  const byHand = reverts.map(commandOf).join("; ");
+  const failed = `${where} cannot be looked for without CAP_SYS_PTRACE; by hand, inside it: ${byHand}; if it is gone: rm ${path}`;
+  return { ...NOTHING_REVERTED, failed: [failed] };
 }
 
 function endTableHolders(processes: readonly RunProcess[]): RevertReport {
