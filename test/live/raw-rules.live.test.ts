@@ -80,8 +80,8 @@ describe.skipIf(lacks !== null)(`without nft${lacks === null ? "" : ` (skipped: 
         ["127.0.0.1", 9, "dropped", "rule-drop"],
         ["127.0.0.1", 11, "dropped", "rule-drop"],
         // raw lets it through before ours in OUTPUT; in PREROUTING it is marked.
-        ["127.0.0.1", 12, "delivered", null],
-        ["127.0.0.1", 13, "delivered", null],
+        ["127.0.0.1", 12, "rejected", "no-listener"],
+        ["127.0.0.1", 13, "rejected", "no-listener"],
         ["::1", 9, "dropped", "rule-drop"],
         ["192.0.2.2", 10, "sent", null],
       ].toSorted(),

@@ -75,8 +75,10 @@ function noteOf(
   }
   if (hook !== "prerouting" || hop.at(-1)?.verdict === "drop" || hop.at(-1)?.verdict === "reject")
     return null;
-  // Loopback's packets keep the route that they were sent by.
-  if (cameBefore(steps, from, "output") || cameBefore(steps, from, "postrouting")) return null;
+  const inside = hop.find(({ sighting }) => sighting?.in != null)?.sighting?.in ?? null;
+  // Loopback's packets keep the route that they were sent by, whether or not they were seen being sent.
+  if (inside === "lo" || cameBefore(steps, from, "output") || cameBefore(steps, from, "postrouting"))
+    return null;
   const behind = next === null ? null : (steps[next] ?? null);
   if (
     behind !== null &&
@@ -85,7 +87,6 @@ function noteOf(
     behind.hook !== "postrouting"
   )
     return null;
-  const inside = hop.find(({ sighting }) => sighting?.in != null)?.sighting?.in ?? null;
   // A packet that a bridge carries is routed only if it is for the bridge itself.
   if (hop.some(({ sighting }) => sighting?.physIn != null && behind?.sighting?.physOut != null)) return null;
   const last = hop.findLast(({ sighting }) => sighting !== null) ?? null;

@@ -73,6 +73,17 @@ describe("the routing line", () => {
     expect(await treeOf(lost)).toContain("routing no route to 198.51.100.7");
   });
 
+  test("is silent about loopback's packets, which keep the route that they were sent by", async () => {
+    const own = { src: "203.0.113.1", dst: "203.0.113.1", dport: 99 };
+    const log = (device: string) =>
+      new TraceLog()
+        .at("nat:PREROUTING:policy:2", { ...own, in: device })
+        .at("filter:INPUT:policy:1", { ...own, in: device });
+    expect(await treeOf(log("lo"))).not.toMatch(/routing/);
+    // Of the same packet from a cable it can be asked.
+    expect(await treeOf(log("eth0"))).toMatch(/routing martian source 203\.0\.113\.1/);
+  });
+
   test("is silent where the packet may have been translated since it was seen last", async () => {
     expect(await treeOf(new TraceLog().at("raw:PREROUTING:policy:1", packet))).not.toMatch(LINE);
     expect(await treeOf(new TraceLog().at("nat:PREROUTING:rule:1", packet))).not.toMatch(LINE);
