@@ -62,7 +62,7 @@ describe.skipIf(lacks !== null)(`beside the trace${lacks === null ? "" : ` (skip
       "--",
       ...inside(send(40_001).replace("198.51.100.1", "127.0.0.1")),
     );
-    expect(stderr).toContain("1 journey: 1 delivered");
+    expect(stderr).toContain("1 journey: 1 rejected");
     expect(journeysOf(stdout)[0]?.logs).toMatchObject([{ prefix: "nine ", nflogGroup: 12 }]);
   });
 

@@ -40,12 +40,12 @@ describe.skipIf(lacks !== null)(
       expect(rulesOf(journeys[0])).toContain("nat DOCKER 31 DNAT");
       expect(rulesOf(journeys[0])).toContain("filter DOCKER 30 ACCEPT");
       expect(journeys.map((journey) => journey.findings.map((finding) => finding.cause).sort())).toEqual([
-        ["defragmented", "dnat"],
-        ["defragmented", "nat-from-conntrack"],
-        ["defragmented", "nat-from-conntrack"],
-        ["defragmented", "nat-from-conntrack"],
-        ["defragmented", "nat-from-conntrack"],
-        ["defragmented", "nat-from-conntrack"],
+        ["defragmented", "dnat", "will-fragment"],
+        ["defragmented", "nat-from-conntrack", "will-fragment"],
+        ["defragmented", "nat-from-conntrack", "will-fragment"],
+        ["defragmented", "nat-from-conntrack", "will-fragment"],
+        ["defragmented", "nat-from-conntrack", "will-fragment"],
+        ["defragmented", "nat-from-conntrack", "will-fragment"],
       ]);
       expect(done.value.live.events.unparsed).toBe(0);
       expect(done.value.live.events.gap).toBe(0);
