@@ -62,7 +62,9 @@ function assembleSteps(open: OpenJourney, book: RuleBook): readonly Step[] {
           raw.event.tracer,
           drafts.at(-1)?.hook !== hook,
         )) {
-          const doer = candidates.findLast((step) => didChange(step.resolved, step.isNat, change.field));
+          const doer = candidates.findLast((step) =>
+            didChange(step.resolved, step.event, step.isNat, change.field),
+          );
           if (doer === undefined) draft.changes.push(change);
           else doer.changes.push({ ...change, by: "rule" });
         }

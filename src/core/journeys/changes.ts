@@ -1,6 +1,8 @@
 /** What differs between two sightings of one packet. */
+
 import type { Sighting, StepEvent } from "../events/event.ts";
 import type { ResolvedStep } from "../rulesets/resolve.ts";
+import { statementsOf } from "../rulesets/rule-statements.ts";
 import type { Statement } from "../rulesets/ruleset.ts";
 import type { Change, ChangedField } from "./journey.ts";
 import { isMasked } from "./same-packet.ts";
@@ -51,12 +53,17 @@ function hides(value: string | number): boolean {
  * Whether a step's rule is of the kind that changes this field. A rule whose text nobody has is believed to, when it is
  * the nat table's and the field is NAT's.
  */
-export function didChange(resolved: ResolvedStep, isNat: boolean, field: ChangedField): boolean {
+export function didChange(
+  resolved: ResolvedStep,
+  event: StepEvent,
+  isNat: boolean,
+  field: ChangedField,
+): boolean {
   if (resolved.kind !== "rule") return false;
   const changers = CHANGERS[field];
   if (changers === undefined) return false;
-  if (resolved.rule !== null)
-    return resolved.rule.statements.some((statement) => changers.includes(nameOf(statement)));
+  const statements = statementsOf(resolved, event);
+  if (statements !== null) return statements.some((statement) => changers.includes(nameOf(statement)));
   if (resolved.target !== null) return changers.includes(resolved.target.toLowerCase());
   return isNat && resolved.toChain === null && NAT_FIELDS.includes(field);
 }

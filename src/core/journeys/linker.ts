@@ -287,7 +287,7 @@ export class Linker {
   #fitOfKnown(journey: OpenJourney, event: Headed, sighting: Sighting, place: Place | null): Fit | null {
     if (!this.#canBeNext(journey, event, place)) return null;
     if (!isOneConnection(journey, event)) return null;
-    return this.#fitByHeaders(journey, event, sighting, place);
+    return this.#fitByHeaders(journey, event, sighting, place, true);
   }
 
   #reasonOfKnown(journey: OpenJourney, event: Headed, fit: Fit): LinkReason {
@@ -392,13 +392,19 @@ export class Linker {
     }
   }
 
-  #fitByHeaders(journey: OpenJourney, event: Headed, sighting: Sighting, place: Place | null): Fit | null {
+  #fitByHeaders(
+    journey: OpenJourney,
+    event: Headed,
+    sighting: Sighting,
+    place: Place | null,
+    isOneId = false,
+  ): Fit | null {
     const idle = nanosBetween(journey.lastTime, event.time);
     if (idle !== null && Math.abs(idle) > this.#options.idleNanos) return null;
     if (journey.last === null) return "partial";
     const from = journey.lastPlace;
     const before = journey.last.packet;
-    const like = likeness(before, from, sighting.packet, place ?? from);
+    const like = likeness(before, from, sighting.packet, place ?? from, isOneId);
     if (like !== "translated") return like;
     if (event.kind === "log") return null;
     return this.#translations.knows(event.netns, before, sighting.packet) ? "translated-as-known" : like;
@@ -509,7 +515,7 @@ function canSee(journey: OpenJourney, event: SightingEvent, place: Place | null)
   const current = journey.current.nft;
   if (place === null) return true;
   if (current === null || current.place === null) return meetsOtherTracer(journey, event, "nft", place);
-  const relation = current.relationTo(event, true);
+  const relation = journey.hasWalked(event) ? "again" : current.relationTo(event, true);
   return canFollow(current.place, place, relation, mayBeLoopback(event.sighting));
 }
 

@@ -33,6 +33,7 @@ export interface Link {
 }
 
 const NO_OTHERS: readonly number[] = [];
+const NO_HEADS: readonly SightingEvent[] = [];
 export const FIRST_EVENT: Link = { reason: "single-event", alike: NO_OTHERS };
 
 export function clearLink(reason: LinkReason): Link {
@@ -69,6 +70,8 @@ export class OpenJourney {
   isFinished = false;
   /** Journeys with which it may have swapped steps. */
   alike: Set<number> | null = null;
+  /** Where headers were shown on a line of their own: at the head of a base chain. */
+  #heads = NO_HEADS;
   /** A sighting on a line of its own that no step has taken yet. */
   #pending: Sighting | null = null;
 
@@ -81,6 +84,13 @@ export class OpenJourney {
 
   placeIn(tracer: Tracer): Place | null {
     return this.current[tracer]?.place ?? null;
+  }
+
+  /** Whether it has been in that base chain before. Where no listing tells priorities, this alone tells a new pass. */
+  hasWalked(event: SightingEvent): boolean {
+    return this.#heads.some(
+      ({ family, table, chain }) => chain === event.chain && table === event.table && family === event.family,
+    );
   }
 
   addStep(event: StepEvent, place: Place | null, link: Link): void {
@@ -112,6 +122,7 @@ export class OpenJourney {
   see(event: SightingEvent, place: Place | null, link: Link): void {
     this.joinedBy = weakerReason(this.joinedBy, link.reason);
     this.#pending = event.sighting;
+    if (event.chain !== null) this.#heads = [...this.#heads, event];
     this.#look(event.sighting, place);
     if (place !== null) this.here = this.surelyAt = place;
     if (place !== null && event.table !== null && event.chain !== null) {

@@ -72,7 +72,12 @@ function placeByName(
   const guess = guessHook(seen, sighting, after);
   return guess === null
     ? null
-    : { hook: guess, priority: null, isNat: /nat/i.test(seen.chain), isBase: true };
+    : {
+        hook: guess,
+        priority: null,
+        isNat: /nat/i.test(seen.chain) || /^nat$/i.test(seen.table),
+        isBase: true,
+      };
 }
 
 function placeInOwnTable({ chain, family }: ChainSeen, sighting: Sighting | null): Place | null {

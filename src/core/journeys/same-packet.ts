@@ -10,8 +10,18 @@ import type { Place } from "./place.ts";
 /** How well the headers agree: all of what both know, all but what NAT may do, or only the rest of a cut record. */
 export type Likeness = "same" | "translated" | "partial";
 
-/** Null: these are two packets. */
-export function likeness(before: Packet, from: Place | null, now: Packet, to: Place | null): Likeness | null {
+/**
+ * Null: these are two packets.
+ *
+ * @param isOneId a trace id says that they are one: then headers that somebody has cut are no reason to doubt what NAT may do
+ */
+export function likeness(
+  before: Packet,
+  from: Place | null,
+  now: Packet,
+  to: Place | null,
+  isOneId = false,
+): Likeness | null {
   if (!sameInvariants(before, now) || !ttlCanFollow(before.ttl, now.ttl)) return null;
   const sameSource = addressAgrees(before.src, now.src) && agrees(before.sport, now.sport);
   const sameDestination = addressAgrees(before.dst, now.dst) && agrees(before.dport, now.dport);
@@ -21,7 +31,8 @@ export function likeness(before: Packet, from: Place | null, now: Packet, to: Pl
   if (!sameSource && !crosses(from, to, SOURCE_NAT)) return null;
   if (!sameDestination && !crosses(from, to, DESTINATION_NAT)) return null;
   if (!sameEcho && !crosses(from, to, SOURCE_NAT) && !crosses(from, to, DESTINATION_NAT)) return null;
-  return isWhole(before) && isWhole(now) ? "translated" : null;
+  if (isWhole(before) && isWhole(now)) return "translated";
+  return isOneId ? "partial" : null;
 }
 
 /**

@@ -299,7 +299,7 @@ function tableLabel(step: Step): string {
   return /^[A-Z]+$/.test(chain) ? table : `${family} ${table} ${chain}`;
 }
 
-/** Hook, table and text in columns; text that is too long goes on below itself. */
+/** Hook, table and text in columns; text that is too long goes on below itself, and a long name has a line of its own. */
 function block(
   hook: string,
   label: string,
@@ -312,14 +312,16 @@ function block(
   const indent = depth === 0 ? 0 : 4 + (depth - 1) * 2;
   const left = INDENT + HOOK_COLUMNS + labelColumns + indent;
   const [first = "", ...more] = wrap(text, Math.max(24, columns - left));
-  const head: Line = [
+  const head = [
     span(" ".repeat(INDENT)),
     span(pad(hook, HOOK_COLUMNS), /^[A-Z]/.test(hook) ? "strong" : "dim"),
     span(pad(label, labelColumns), "dim"),
-    span(" ".repeat(indent)),
-    span(first, style),
   ];
-  return [head, ...more.map((rest): Line => [span(" ".repeat(left + 4)), span(rest, style)])];
+  const isLong = widthOf(label) >= labelColumns;
+  const lines: Line[] = isLong
+    ? [head, [span(" ".repeat(left)), span(first, style)]]
+    : [[...head, span(" ".repeat(indent)), span(first, style)]];
+  return [...lines, ...more.map((rest): Line => [span(" ".repeat(left + 4)), span(rest, style)])];
 }
 
 const MOST_LOGS_SHOWN = 5;

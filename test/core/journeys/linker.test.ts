@@ -239,6 +239,42 @@ describe("nft events", () => {
     expect(await waysOf(text)).toEqual(["fw:pre fw:input"]);
   });
 
+  test("headers that somebody has cut are one packet's where the trace id says so and NAT lies between", async () => {
+    const text = [
+      'trace id 000000aa inet fw pre packet: iif "eth0" ip saddr 192.0.2.1 ip daddr 198.51.100.1 tcp dport 8022 tcp flags == syn',
+      "trace id 000000aa inet nat prerouting rule tcp dport 8022 dnat ip to 10.0.0.2:22 (verdict accept)",
+      'trace id 000000aa inet fw forward packet: iif "eth0" oif "br0" ip daddr 10.0.0.2 .. tcp dport 22',
+      "trace id 000000aa inet fw forward rule drop (verdict drop)",
+      // Sent again: the same headers, another id, and a chain that the first has been in.
+      'trace id 000000bb inet fw pre packet: iif "eth0" ip saddr 192.0.2.1 ip daddr 198.51.100.1 tcp dport 8022 tcp flags == syn',
+      "trace id 000000bb inet fw pre policy accept",
+    ].join("\n");
+    expect(await waysOf(text)).toEqual(["nat:prerouting fw:forward", "fw:pre"]);
+    const { journeys } = await explainInputs([textInput("trace", text)]);
+    // The rule's text is in the trace: no listing is needed to know who translated it.
+    expect(journeys[0]?.findings.find(({ cause }) => cause === "dnat")?.what).toContain(
+      "sent it to 10.0.0.2:22 instead of 198.51.100.1:8022",
+    );
+    // Another id and cut headers prove nothing.
+    const other = text.replace("000000aa inet fw forward packet", "000000cc inet fw forward packet");
+    expect(
+      await waysOf(other.replace("000000aa inet fw forward rule", "000000cc inet fw forward rule")),
+    ).toEqual(["nat:prerouting", "fw:forward", "fw:pre"]);
+  });
+
+  test("a packet that comes again is not taken for the one whose chain it enters, though no listing tells priorities", async () => {
+    const head = packet(1);
+    const text = [
+      `trace id 000000aa inet watch first ${head}`,
+      "trace id 000000aa inet watch first policy accept",
+      `trace id 000000aa inet nat prerouting ${head}`,
+      "trace id 000000aa inet nat prerouting policy accept",
+      `trace id 000000bb inet watch first ${head}`,
+      "trace id 000000bb inet watch first policy accept",
+    ].join("\n");
+    expect(await waysOf(text)).toEqual(["watch:first nat:prerouting", "watch:first"]);
+  });
+
   test("two packets interleaved under two ids", async () => {
     const text = [
       `trace id 000000aa ip fw pre ${packet(1)}`,

@@ -32,6 +32,19 @@ async function explained() {
 }
 
 describe("the tree", () => {
+  test("a chain's name that is longer than its column has a line of its own", async () => {
+    const { tree } = await explainInputs([
+      textInput(
+        "trace",
+        [
+          'trace id 000000aa inet a_table_of_long_name prerouting packet: iif "eth0" ip saddr 192.0.2.1 ip daddr 192.0.2.2 ip protocol udp',
+          "trace id 000000aa inet a_table_of_long_name prerouting rule udp dport 53 drop (verdict drop)",
+        ].join("\n"),
+      ),
+    ]);
+    expect(tree).toMatch(/inet a_table_of_long_name prerouting\n +udp dport 53 drop\n/);
+  });
+
   test.each([60, 80, 132])("keeps to %i columns, but for words that are longer", async (columns) => {
     const lines = describeJourney(await explained(), { columns, glyphs: UNICODE });
     for (const line of lines) {

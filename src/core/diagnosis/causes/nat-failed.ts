@@ -3,7 +3,9 @@
  * drops the packet at the very end, behind every chain, when its connection is to be entered under addresses and ports that another
  * connection has (`__nf_conntrack_confirm`, which counts `insert_failed`).
  */
+
 import type { Step } from "../../journeys/journey.ts";
+import { statementsOf } from "../../rulesets/rule-statements.ts";
 import type { Statement } from "../../rulesets/ruleset.ts";
 import type { Circumstances } from "../cause.ts";
 import { type FindDeath, toldDrop, wordsOfDrop } from "../death.ts";
@@ -63,13 +65,13 @@ export const natFailed: FindDeath = (journey, circumstances) => {
 function translates(step: Step): boolean {
   if (!step.isNat || step.isOwn || step.kind !== "rule") return false;
   return (
-    step.resolved.rule?.statements.some(({ kind }) => TRANSLATIONS.includes(kind)) ??
+    statementsOf(step.resolved, step.event)?.some(({ kind }) => TRANSLATIONS.includes(kind)) ??
     step.changes.some(({ by }) => by === "rule")
   );
 }
 
-function ports({ resolved }: Step): string {
-  for (const statement of resolved.rule?.statements ?? [])
+function ports({ resolved, event }: Step): string {
+  for (const statement of statementsOf(resolved, event) ?? [])
     if ("to" in statement && statement.to !== null) return `${statement.to}`;
   return "its address";
 }

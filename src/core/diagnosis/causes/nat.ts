@@ -5,6 +5,7 @@
  * packet, and backwards to every reply, without a step in any trace: the question most often asked about TRACE output.
  */
 import type { Change, Journey, Step } from "../../journeys/journey.ts";
+import { statementsOf } from "../../rulesets/rule-statements.ts";
 import type { Statement } from "../../rulesets/ruleset.ts";
 import type { Diagnose } from "../cause.ts";
 import { showChain } from "../commands.ts";
@@ -22,7 +23,7 @@ export const dnat: Diagnose = (journey) =>
     if (to === null) return [];
     const origin = originOfStep(step);
     const before = endpoint(step.sighting?.packet.dst ?? null, step.sighting?.packet.dport ?? null);
-    const after = changed(step, before, "dst", "dport") ?? to;
+    const after = changed(step, before, "dst", "dport", to) ?? to;
     const isForwarded = journey.steps.some((later, index) => index > at && later.hook === "forward");
     const turn = isForwarded
       ? "; from here on FORWARD's rules decide about it, and INPUT's never see it"
@@ -47,7 +48,7 @@ export const snat: Diagnose = (journey, { mapping }) =>
     if (to === null) return [];
     const origin = originOfStep(step);
     const before = endpoint(step.sighting?.packet.src ?? null, step.sighting?.packet.sport ?? null);
-    const after = changed(step, before, "src", "sport") ?? exactSource(journey, mapping) ?? to;
+    const after = changed(step, before, "src", "sport", to) ?? exactSource(journey, mapping) ?? to;
     return [
       {
         cause: "snat",
@@ -148,7 +149,9 @@ function isByConntrack(change: Change): boolean {
 /** What a nat rule of these kinds says about where to; null when this step is none. Empty text: the rule does not say. */
 function natBy(step: Step, kinds: readonly Statement["kind"][]): string | null {
   if (step.kind !== "rule") return null;
-  const statement = step.resolved.rule?.statements.find((candidate) => kinds.includes(candidate.kind));
+  const statement = statementsOf(step.resolved, step.event)?.find((candidate) =>
+    kinds.includes(candidate.kind),
+  );
   if (statement !== undefined && "to" in statement) {
     if (statement.to !== null) return statement.to;
     return statement.kind === "masquerade" ? "the address of the interface it leaves by" : "this host";
@@ -157,15 +160,30 @@ function natBy(step: Step, kinds: readonly Statement["kind"][]): string | null {
   return step.changes.some((change) => change.by === "rule" && fields.includes(change.field)) ? "" : null;
 }
 
-function changed(step: Step, before: string, address: "src" | "dst", port: "sport" | "dport"): string | null {
+/** What was seen before and after it; `by` is what the rule says, which counts where the port was not seen behind it. */
+function changed(
+  step: Step,
+  before: string,
+  address: "src" | "dst",
+  port: "sport" | "dport",
+  by = "",
+): string | null {
   const to = step.changes.find((change) => change.field === address);
   const toPort = step.changes.find((change) => change.field === port);
   if (to === undefined && toPort === undefined) return null;
   const packet = step.sighting?.packet;
   // On a step that a rule changed the sighting is from before it; on one that merely shows a change, from after.
   const newAddress = to === undefined ? (packet?.[address] ?? null) : String(to.to);
-  const newPort = toPort === undefined ? (packet?.[port] ?? null) : Number(toPort.to);
+  const said = toPort === undefined && newAddress !== null ? portIn(by, newAddress) : null;
+  const newPort = toPort === undefined ? (said ?? packet?.[port] ?? null) : Number(toPort.to);
   return before === "" ? null : endpoint(newAddress, newPort);
+}
+
+/** Null where the rule names another address, no port, or several. */
+function portIn(to: string, address: string): number | null {
+  const at = to.lastIndexOf(":");
+  const isAddress = to.slice(0, at).replace(/^\[|\]$/g, "") === address;
+  return isAddress && /^\d+$/.test(to.slice(at + 1)) ? Number(to.slice(at + 1)) : null;
 }
 
 function conntrackQuery(journey: Journey): string {

@@ -1,8 +1,10 @@
 /**
  * Handed to user space, and nobody listens on that queue: the kernel drops it (`__nf_queue`), unless the rule says `bypass`.
  */
+
 import type { HostSnapshot } from "../../hosts/host.ts";
 import type { Step } from "../../journeys/journey.ts";
+import { statementsOf } from "../../rulesets/rule-statements.ts";
 import { type FindDeath, toldDrop, wordsOfDrop } from "../death.ts";
 import { ruleName, ruleText } from "../rule-words.ts";
 
@@ -39,8 +41,8 @@ function isDeaf(snapshot: HostSnapshot | null, numbers: readonly number[] | null
 }
 
 /** Null where they are computed: `queue to numgen inc mod 4`. */
-function queuesOf({ resolved }: Step): readonly number[] | null {
-  const statement = resolved.rule?.statements.find(({ kind }) => kind === "queue");
+function queuesOf({ resolved, event }: Step): readonly number[] | null {
+  const statement = statementsOf(resolved, event)?.find(({ kind }) => kind === "queue");
   if (statement?.kind !== "queue") return null;
   const [, from, to] = /^(?:to )?(\d+)(?:[-:](\d+))?$/.exec(statement.queue ?? "0") ?? [];
   if (from === undefined) return null;

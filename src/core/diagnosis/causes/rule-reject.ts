@@ -1,5 +1,6 @@
 /** A rule refused the packet and answered its sender. The kernel traces it as a drop; the rule tells the answer. */
 
+import { statementsOf } from "../../rulesets/rule-statements.ts";
 import type { Diagnose } from "../cause.ts";
 import { ruleName, whyRule } from "../rule-words.ts";
 import { originOfStep, tryAt, withOrigin } from "../step-origin.ts";
@@ -10,7 +11,7 @@ export const ruleReject: Diagnose = (journey, { outcome }) => {
   const step = journey.steps[at];
   if (step === undefined) return [];
   const origin = originOfStep(step);
-  const statement = step.resolved.rule?.statements.find((candidate) => candidate.kind === "reject");
+  const statement = statementsOf(step.resolved, step.event)?.find((candidate) => candidate.kind === "reject");
   const answer =
     statement?.kind === "reject" && statement.with !== null ? statement.with : usualAnswer(journey.family);
   return [

@@ -3,6 +3,7 @@
  * purpose (traffic into a VPN, within a cluster), so it is a warning only where no answer came.
  */
 import type { Journey, Step } from "../../journeys/journey.ts";
+import { statementsOf } from "../../rulesets/rule-statements.ts";
 import type { Rule, Statement } from "../../rulesets/ruleset.ts";
 import type { Diagnose } from "../cause.ts";
 import { showChain } from "../commands.ts";
@@ -49,7 +50,11 @@ function whereNatEnded(journey: Journey): { at: number; base: Step; number: numb
     step.hook === "postrouting" && step.isNat && !step.isOwn ? [at] : [],
   );
   const steps = nat.map((at) => journey.steps[at] as Step);
-  if (steps.some(({ resolved }) => resolved.rule?.statements.some(({ kind }) => SOURCE.includes(kind))))
+  if (
+    steps.some(({ resolved, event }) =>
+      statementsOf(resolved, event)?.some(({ kind }) => SOURCE.includes(kind)),
+    )
+  )
     return null;
   const index = steps.findLastIndex(
     ({ kind, verdict, depth }) =>

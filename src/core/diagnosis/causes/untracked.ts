@@ -3,6 +3,7 @@
  * no match for it, and nat chains are not asked.
  */
 import type { Step } from "../../journeys/journey.ts";
+import { statementsOf } from "../../rulesets/rule-statements.ts";
 import type { Diagnose } from "../cause.ts";
 import { showChain } from "../commands.ts";
 import { isCalled, rulesPassedOver } from "../conntrack-states.ts";
@@ -40,6 +41,6 @@ export const untracked: Diagnose = (journey, { chains, outcome }) => {
   ];
 };
 
-function takesOut({ kind, resolved }: Step): boolean {
-  return kind === "rule" && (resolved.rule?.statements.some((one) => one.kind === "notrack") ?? false);
+function takesOut({ kind, resolved, event }: Step): boolean {
+  return kind === "rule" && (statementsOf(resolved, event)?.some((one) => one.kind === "notrack") ?? false);
 }
