@@ -21,7 +21,7 @@ import type {
   SightingEvent,
   StepEvent,
 } from "../events/event.ts";
-import type { Packet } from "../packets/packet.ts";
+import { type Packet, unknownPacket } from "../packets/packet.ts";
 import { FRAGMENT_PRIORITY, SELECTOR_PRIORITY } from "../plans/own-chains.ts";
 import { isOwnTable } from "../plans/own-table.ts";
 import { resolveStep } from "../rulesets/resolve.ts";
@@ -250,7 +250,7 @@ export class Linker {
   #placeOf(event: StepEvent, sighting: Sighting | null, journey: OpenJourney | null): Place | null {
     const seen = chainSeen(event, event.table, event.chain);
     // A policy is spoken by a base chain only, so its name may be trusted even where no headers are shown.
-    const witness = sighting ?? (event.step === "policy" ? (journey?.last ?? null) : null);
+    const witness = sighting ?? (event.step === "policy" ? (journey?.last ?? UNSEEN) : null);
     const base = placeOfBaseChain(seen, witness, this.#book, journey?.placeIn(event.tracer) ?? null);
     if (base !== null) return base;
     if (sighting === null) return null;
@@ -459,6 +459,18 @@ export class Linker {
     this.#finished.push(journey);
   }
 }
+
+/** Headers that tell nothing. */
+const UNSEEN: Sighting = {
+  packet: unknownPacket("ip"),
+  in: null,
+  out: null,
+  physIn: null,
+  physOut: null,
+  mark: null,
+  uid: null,
+  gid: null,
+};
 
 /** An event that shows headers. */
 type Headed = StepEvent | SightingEvent | LogEvent;

@@ -66,7 +66,7 @@ export const ASCII: Glyphs = {
 
 const INDENT = 3;
 const HOOK_COLUMNS = 13;
-const MOST_LABEL_COLUMNS = 22;
+const MOST_LABEL_COLUMNS = 24;
 const CAUSE_COLUMNS = 20;
 
 export function describeJourney(explained: Explained, options: TreeOptions): readonly Line[] {

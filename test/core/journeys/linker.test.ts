@@ -289,6 +289,16 @@ describe("nft events", () => {
     expect(await waysOf(text)).toEqual(["fw:pre fw:input", "fw:pre fw:input"]);
   });
 
+  test("a policy is a base chain's, so its name tells the hook where the headers of its packet were lost", async () => {
+    const text = [
+      "trace id 000000aa inet fw prerouting policy accept",
+      `trace id 000000aa inet fw forward ${packet(1, 'iif "eth0" oif "eth1"')}`,
+      "trace id 000000aa inet fw forward policy accept",
+    ].join("\n");
+    const { journeys } = await explainInputs([textInput("trace", text)]);
+    expect(journeys.map(({ steps }) => steps.map(({ hook }) => hook))).toEqual([["prerouting", "forward"]]);
+  });
+
   test("a chain whose hook has to be guessed is behind the last", async () => {
     const through = 'iif "eth0" oif "eth1"';
     const text = [
