@@ -32,7 +32,7 @@ import type { LinkReason } from "./journey.ts";
 import { clearLink, FIRST_EVENT, type Link, OpenJourney, type Tracer } from "./open-journey.ts";
 import { canFollow, type Place, placeOfBaseChain, placeOfJumpedChain } from "./place.ts";
 import { RuleChanges } from "./rule-changes.ts";
-import { isNumbered, likeness, sameContent } from "./same-packet.ts";
+import { type Ids, isNumbered, likeness, sameContent } from "./same-packet.ts";
 import { Translations } from "./translations.ts";
 
 export interface LinkerOptions {
@@ -287,7 +287,7 @@ export class Linker {
   #fitOfKnown(journey: OpenJourney, event: Headed, sighting: Sighting, place: Place | null): Fit | null {
     if (!this.#canBeNext(journey, event, place)) return null;
     if (!isOneConnection(journey, event)) return null;
-    return this.#fitByHeaders(journey, event, sighting, place, true);
+    return this.#fitByHeaders(journey, event, sighting, place, "one");
   }
 
   #reasonOfKnown(journey: OpenJourney, event: Headed, fit: Fit): LinkReason {
@@ -337,7 +337,8 @@ export class Linker {
   ): Fitting | null {
     if (!isOneConnection(journey, event)) return null;
     const isNext = this.#canBeNext(journey, event, place) && isInPlace(journey.here, event, place);
-    const fit = isNext ? this.#fitByHeaders(journey, event, sighting, place) : null;
+    const ids = event.kind === "step" && event.traceId === null ? "none" : "other";
+    const fit = isNext ? this.#fitByHeaders(journey, event, sighting, place, ids) : null;
     const content = journey.last === null ? null : sameContent(journey.last.packet, sighting.packet);
     if (fit !== null && !(content === false && fit === "same" && sighting.packet.protocol === "udp"))
       return { journey, fit, content, isNext: true };
@@ -397,14 +398,14 @@ export class Linker {
     event: Headed,
     sighting: Sighting,
     place: Place | null,
-    isOneId = false,
+    ids: Ids,
   ): Fit | null {
     const idle = nanosBetween(journey.lastTime, event.time);
     if (idle !== null && Math.abs(idle) > this.#options.idleNanos) return null;
     if (journey.last === null) return "partial";
     const from = journey.lastPlace;
     const before = journey.last.packet;
-    const like = likeness(before, from, sighting.packet, place ?? from, isOneId);
+    const like = likeness(before, from, sighting.packet, place ?? from, ids);
     if (like !== "translated") return like;
     if (event.kind === "log") return null;
     return this.#translations.knows(event.netns, before, sighting.packet) ? "translated-as-known" : like;

@@ -10,17 +10,22 @@ import type { Place } from "./place.ts";
 /** How well the headers agree: all of what both know, all but what NAT may do, or only the rest of a cut record. */
 export type Likeness = "same" | "translated" | "partial";
 
+/** What the trace ids of two events say: the same, another, or that the source has none. */
+export type Ids = "one" | "other" | "none";
+
 /**
  * Null: these are two packets.
  *
- * @param isOneId a trace id says that they are one: then headers that somebody has cut are no reason to doubt what NAT may do
+ * Of headers that somebody has cut, too little is left to tell what NAT did from another packet, unless something else helps:
+ *
+ * @param ids `one`: a trace id says that they are one. `none`: there are none, and NAT that leaves one side as it was is believed.
  */
 export function likeness(
   before: Packet,
   from: Place | null,
   now: Packet,
   to: Place | null,
-  isOneId = false,
+  ids: Ids = "other",
 ): Likeness | null {
   if (!sameInvariants(before, now) || !ttlCanFollow(before.ttl, now.ttl)) return null;
   const sameSource = addressAgrees(before.src, now.src) && agrees(before.sport, now.sport);
@@ -32,7 +37,16 @@ export function likeness(
   if (!sameDestination && !crosses(from, to, DESTINATION_NAT)) return null;
   if (!sameEcho && !crosses(from, to, SOURCE_NAT) && !crosses(from, to, DESTINATION_NAT)) return null;
   if (isWhole(before) && isWhole(now)) return "translated";
-  return isOneId ? "partial" : null;
+  if (ids === "none") {
+    const keepsSource = sameSource && isShown(before.src) && before.src === now.src;
+    const keepsDestination = sameDestination && isShown(before.dst) && before.dst === now.dst;
+    return keepsSource || keepsDestination ? "partial" : null;
+  }
+  return ids === "one" ? "partial" : null;
+}
+
+function isShown(address: string | null): boolean {
+  return address !== null && !isMasked(address);
 }
 
 /**

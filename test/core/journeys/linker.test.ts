@@ -211,6 +211,37 @@ describe("packets that are alike", () => {
   });
 });
 
+describe("legacy events whose headers were cut", () => {
+  const line = (at: string, src: string, dst: string, out = "") =>
+    `TRACE: ${at} IN=eth0 OUT=${out} MAC=... SRC=${src} DST=${dst} ...`;
+
+  test("are one packet's through DNAT, where the source is the same and nothing else fits", async () => {
+    const text = [
+      line("raw:PREROUTING:policy:1", "192.0.2.1", "198.51.100.1"),
+      line("filter:FORWARD:policy:1", "192.0.2.1", "10.0.0.2", "br0"),
+    ].join("\n");
+    expect(await waysOf(text)).toEqual(["raw:PREROUTING filter:FORWARD"]);
+    expect(await reasonsOf(text)).toEqual(["what-is-left-of-the-headers"]);
+  });
+
+  test("are two packets' where both ends differ", async () => {
+    const text = [
+      line("raw:PREROUTING:policy:1", "192.0.2.1", "198.51.100.1"),
+      line("filter:FORWARD:policy:1", "192.0.2.9", "10.0.0.2", "br0"),
+    ].join("\n");
+    expect(await waysOf(text)).toEqual(["raw:PREROUTING", "filter:FORWARD"]);
+  });
+
+  test("and fit two packets alike: both are named", async () => {
+    const text = [
+      line("raw:PREROUTING:policy:1", "192.0.2.1", "198.51.100.1"),
+      line("raw:PREROUTING:policy:1", "192.0.2.1", "198.51.100.2"),
+      line("filter:FORWARD:policy:1", "192.0.2.1", "10.0.0.2", "br0"),
+    ].join("\n");
+    expect(await reasonsOf(text)).toEqual(["one-of-several-alike", "one-of-several-alike"]);
+  });
+});
+
 describe("nft events", () => {
   const packet = (id: number, via = 'iif "eth0"') =>
     `packet: ${via} ip saddr 192.0.2.1 ip daddr 198.51.100.1 ip ttl 64 ip id ${id} ip protocol udp ip length 60 udp sport 40000 udp dport 53 udp length 40 `;
