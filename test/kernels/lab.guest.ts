@@ -27,12 +27,12 @@ it.each(["legacy", "nft"])("nfpath lab docker-udp run --backend %s", async (back
   expect(rules).toContain("nat DOCKER 31 DNAT");
   expect(rules).toContain("filter DOCKER 30 ACCEPT");
   expect(journeys.map(({ findings }) => findings.map(({ cause }) => cause).sort())).toEqual([
-    ["defragmented", "dnat"],
-    ["defragmented", "nat-from-conntrack"],
-    ["defragmented", "nat-from-conntrack"],
-    ["defragmented", "nat-from-conntrack"],
-    ["defragmented", "nat-from-conntrack"],
-    ["defragmented", "nat-from-conntrack"],
+    ["defragmented", "dnat", "will-fragment"],
+    ["defragmented", "nat-from-conntrack", "will-fragment"],
+    ["defragmented", "nat-from-conntrack", "will-fragment"],
+    ["defragmented", "nat-from-conntrack", "will-fragment"],
+    ["defragmented", "nat-from-conntrack", "will-fragment"],
+    ["defragmented", "nat-from-conntrack", "will-fragment"],
   ]);
   expect(journeys.flatMap(({ gaps }) => gaps)).toEqual([]);
   // With nft's trace it comes since Linux 6.16, with that of legacy tables on these kernels too.
