@@ -52,7 +52,12 @@ export function icmpWords(icmp: IcmpHeader, isV6: boolean): string {
 /** `in eth0 ⇒ out docker0`, with bridge ports in brackets. Empty where no interface was told. */
 export function interfaceWords(journey: Journey, doubleArrow: string): string {
   const startsHere = journey.steps[0]?.hook === "output";
-  const seen = journey.steps.flatMap(({ hook, sighting }) => (sighting === null ? [] : [{ hook, sighting }]));
+  const stepped = journey.steps.flatMap(({ hook, sighting }) =>
+    sighting === null ? [] : [{ hook, sighting }],
+  );
+  // A packet of which no chain said more has its headers alone.
+  const seen =
+    stepped.length === 0 && journey.first !== null ? [{ hook: null, sighting: journey.first }] : stepped;
   // A packet that was made here has come in only where it went out over loopback.
   const coming = startsHere ? seen.filter(({ hook }) => hook === "prerouting" || hook === "input") : seen;
   const inside = coming.find(({ sighting }) => sighting.in !== null)?.sighting.in ?? null;

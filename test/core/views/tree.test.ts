@@ -32,6 +32,16 @@ async function explained() {
 }
 
 describe("the tree", () => {
+  test("a packet of which only the headers were shown has come in by what they say", async () => {
+    const { tree } = await explainInputs([
+      textInput(
+        "trace",
+        'trace id 000000aa inet fw prerouting packet: iif "eth0" ip saddr 192.0.2.1 ip daddr 192.0.2.2 ip protocol udp ',
+      ),
+    ]);
+    expect(tree).toMatch(/^1 {2}UDP 192\.0\.2\.1 → 192\.0\.2\.2 {2}in eth0$/m);
+  });
+
   test("a chain's name that is longer than its column has a line of its own", async () => {
     const { tree } = await explainInputs([
       textInput(
