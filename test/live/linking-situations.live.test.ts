@@ -2,6 +2,8 @@
  * Situations in which one packet is seen more than once, or several look like one, against the real kernel: each event knows the name of
  * its packet by its mark, so what was joined can be judged.
  */
+import { spawn } from "node:child_process";
+import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { readRules } from "../../src/app/rules.ts";
@@ -11,8 +13,12 @@ import type { Event } from "../../src/core/events/event.ts";
 import { RuleBook } from "../../src/core/rulesets/rule-book.ts";
 import { findProgram } from "../../src/linux/programs.ts";
 import { startTrace } from "../../src/tracing/trace.ts";
+import { root } from "../support/cli.ts";
+import { until } from "../support/doomed-run.ts";
 import { shell } from "../support/namespaces.ts";
 import { type LinkingLab, makeLinkingLab } from "./linking/lab.ts";
+
+const GIVE_BACK = join(root, "test/live/linking/give-back.js");
 
 const missing = ["nft", "ip", "nsenter", "cc", "iptables-legacy"].filter(
   (program) => findProgram(program) === null,
@@ -146,6 +152,40 @@ describe.skipIf(lacks !== null)(
       expect(requests).toHaveLength(20);
       for (const { journey } of requests)
         expect(hooksOf(journey.steps)).toEqual(["prerouting", "forward", "postrouting"]);
+    });
+
+    it("that a program held and gave back, in another order, goes on as itself", async () => {
+      const rule = "FORWARD -p udp --dport 7102 -j NFQUEUE --queue-num 9";
+      await shell(`iptables-legacy -t mangle -A ${rule}`, lab.router);
+      const program = spawn(
+        "nsenter",
+        [`--net=/run/netns/${lab.router}`, process.execPath, GIVE_BACK, "9", "20"],
+        { stdio: ["ignore", "pipe", "inherit"] },
+      );
+      let said = "";
+      program.stdout.setEncoding("utf8").on("data", (text: string) => {
+        said += text;
+      });
+      try {
+        await until("it listens", () => said.includes("listening"));
+        const all = await explained([lab.router], async () => {
+          await lab.send(lab.client, 0, 0x0d00_0001, 20, ["r:10.0.1.2:4900:10.0.1.1:7102"]);
+          await until("all are given back", () => said.includes("given back"));
+        });
+        const requests = all.filter(
+          ({ journey }) => journey.first?.packet.dport === 7102 && journey.first.in === "eth0",
+        );
+        expect(requests.map(({ journey, outcome }) => [hooksOf(journey.steps), outcome.verdict])).toEqual(
+          Array(20).fill([["prerouting", "forward", "postrouting"], "forwarded"]),
+        );
+        for (const packet of requests) {
+          expect(packet.journey.steps.some(({ verdict }) => verdict === "queue")).toBe(true);
+          expect(marksOf(packet).size).toBe(1);
+        }
+      } finally {
+        program.kill("SIGKILL");
+        await shell(`iptables-legacy -t mangle -D ${rule}`, lab.router);
+      }
     });
 
     it("that leaves by the interface it came in on (hairpin) is one journey, and so is one over the loopback", async () => {
