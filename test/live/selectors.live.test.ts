@@ -222,9 +222,11 @@ describe.skipIf(lacks !== null)(`what a trace chooses${lacks === null ? "" : ` (
       const fragments = journeys.filter(({ packet }) => packet.length !== 4028);
       expect(fragments.map(({ packet }) => packet.length)).toEqual([1500, 1500, 1068]);
       for (const { outcome } of fragments) expect(outcome.verdict).toBe("unknown");
-      expect(journeys.filter(({ packet }) => packet.length === 4028)).toMatchObject([
-        { outcome: { verdict: "forwarded" } },
-      ]);
+      const made = journeys.filter(({ packet }) => packet.length === 4028);
+      expect(made).toMatchObject([{ outcome: { verdict: "forwarded" } }]);
+      expect(made[0]?.fragments.map(({ journey }) => journey)).toEqual(fragments.map(({ id }) => id));
+      for (const { fragmentOf } of fragments)
+        expect(fragmentOf).toEqual({ journey: made[0]?.id, by: "same-identification", alike: [] });
     } finally {
       await shell(NO_RULES, ROUTER);
     }

@@ -159,7 +159,7 @@ function arrivedFrom(hook: Hook, journey: Journey): Outcome | null {
 }
 
 /** Conntrack's defragmentation, at -400, keeps fragments until the last has come. */
-function wasTakenByDefragmentation({ steps }: Journey): boolean {
+export function wasTakenByDefragmentation({ steps }: Journey): boolean {
   return steps.every(({ priority, sighting }) => {
     if (priority === null || priority >= DEFRAGMENTATION) return false;
     const packet = sighting?.packet;

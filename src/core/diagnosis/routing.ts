@@ -8,6 +8,7 @@ import { type Reception, receive } from "../hosts/reception.ts";
 import { lookUpRoute, type RouteAnswer, type RouteQuestion } from "../hosts/route-lookup.ts";
 import type { Journey, Step } from "../journeys/journey.ts";
 import type { Hook } from "../netfilter/hook.ts";
+import { wasTakenByDefragmentation } from "./outcome.ts";
 
 export interface RoutingNote {
   /** The first step behind the decision, as an index; null where the packet was not seen again. */
@@ -43,6 +44,8 @@ export function routingOf(
   hasNat: boolean,
 ): readonly RoutingNote[] {
   if (host === null || (journey.family !== "ip" && journey.family !== "ip6")) return [];
+  // It is the whole packet that is routed.
+  if (wasTakenByDefragmentation(journey)) return [];
   const { steps } = journey;
   const notes: RoutingNote[] = [];
   let from = 0;

@@ -16,6 +16,10 @@ export interface Relations {
   readonly causedBy: Relation | null;
   /** Errors and resets that this packet was answered with. */
   readonly answeredWith: readonly Relation[];
+  /** The whole packet that defragmentation made of this fragment and others. */
+  readonly fragmentOf: Relation | null;
+  /** The fragments that this packet was made of, as far as they were seen. */
+  readonly fragments: readonly Relation[];
 }
 
 export interface Relation {
@@ -33,9 +37,17 @@ export type RelationReason =
   /** An ICMP error quotes them. */
   | "quoted-headers"
   /** A reset carries the sequence numbers that its packet asks for. */
-  | "numbers-of-a-reset";
+  | "numbers-of-a-reset"
+  /** Fragments and the whole have one identification, protocol, source and destination. */
+  | "same-identification";
 
-export const NO_RELATIONS: Relations = { continues: null, causedBy: null, answeredWith: [] };
+export const NO_RELATIONS: Relations = {
+  continues: null,
+  causedBy: null,
+  answeredWith: [],
+  fragmentOf: null,
+  fragments: [],
+};
 
 const MOST_KEPT = 50_000;
 /** Journeys alike in all headers that are kept, and that are named. */
@@ -44,6 +56,8 @@ const MOST_NAMED = 16;
 /** Sockets of two namespaces are read one after the other. */
 const EARLIEST_NANOS = -5e8;
 const LATEST_NANOS = 2e9;
+/** `net.ipv4.ipfrag_time`, as every kernel has it by default. */
+const FRAGMENTS_WAIT_NANOS = 30e9;
 
 type Known = { -readonly [Key in keyof Relations]: Relations[Key] };
 
@@ -51,6 +65,7 @@ export class RelationMemory {
   readonly #exits = new Shelf();
   readonly #entries = new Shelf();
   readonly #shapes = new Shelf();
+  readonly #fragments = new Shelf();
   /** Of journeys that were learned and not yet told. */
   readonly #known = new Map<string, Known>();
 
@@ -69,6 +84,7 @@ export class RelationMemory {
         caused.answeredWith = [...caused.answeredWith, { ...cause, journey: journey.id, alike: [] }];
     }
     for (const key of shapeKeys(journey)) this.#shapes.put(key, journey);
+    this.#putTogether(journey, known);
   }
 
   /** What is known of it by now. */
@@ -108,6 +124,26 @@ export class RelationMemory {
     this.#entries.take(key, next.journey);
   }
 
+  #putTogether(journey: Journey, known: Known): void {
+    const packet = journey.first?.packet ?? null;
+    const key = packet === null ? null : fragmentKey(journey, packet);
+    if (packet === null || key === null) return;
+    if (isFragment(packet)) {
+      this.#fragments.put(key, journey);
+      return;
+    }
+    const pieces = this.#fragments.at(key).filter((piece) => {
+      const nanos = nanosBetween(piece.firstTime, journey.firstTime);
+      return nanos === null || (nanos >= 0 && nanos <= FRAGMENTS_WAIT_NANOS);
+    });
+    known.fragments = pieces.map((piece) => sameIdentification(piece));
+    for (const piece of pieces) {
+      this.#fragments.take(key, piece.id);
+      const ofPiece = this.#known.get(piece.id);
+      if (ofPiece !== undefined) ofPiece.fragmentOf = sameIdentification(journey);
+    }
+  }
+
   #causeOf(journey: Journey): Relation | null {
     const packet = journey.first?.packet ?? null;
     if (packet === null) return null;
@@ -123,6 +159,21 @@ export class RelationMemory {
       .filter((cause) => isRecent(cause, journey) && isResetOf(packet, cause));
     return relation(found, journey.netns, "numbers-of-a-reset");
   }
+}
+
+function sameIdentification({ id }: Journey): Relation {
+  return { journey: id, by: "same-identification", alike: [] };
+}
+
+/** Null for what defragmentation does not make: it joins fragments of one namespace by these (`ip4_frag_match`). */
+function fragmentKey({ netns }: Journey, { family, protocol, src, dst, ipId }: Packet): string | null {
+  return family === "ip" && src !== null && dst !== null && ipId !== null
+    ? `${netns ?? ""} ${protocol} ${src} ${dst} ${ipId}`
+    : null;
+}
+
+function isFragment({ moreFragments, fragmentOffset }: Packet): boolean {
+  return moreFragments === true || (fragmentOffset ?? 0) > 0;
 }
 
 /** The latest of those that fit, of the own namespace before any other. */

@@ -67,6 +67,8 @@ function partContract(explained: Explained) {
     continues: relations.continues,
     causedBy: relations.causedBy,
     answeredWith: relations.answeredWith,
+    fragmentOf: relations.fragmentOf,
+    fragments: relations.fragments,
     conntrack: journey.conntrack,
     /** What a snapshot's routes say about it; empty where there is none. */
     routing: routing.map((note) => ({

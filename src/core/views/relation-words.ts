@@ -6,11 +6,14 @@ const MOST_NAMED = 5;
 
 /** Sentences without an end, to stand behind the outcome. */
 export function relationWords({ journey, relations }: Explained): readonly string[] {
-  const { causedBy, answeredWith } = relations;
+  const { causedBy, answeredWith, fragmentOf, fragments } = relations;
   const words: string[] = [];
   if (causedBy !== null)
     words.push(`it answers ${causedBy.journey}${orAlike(causedBy)}: ${reasonWords(causedBy)}`);
   for (const answer of answeredWith) words.push(`its sender is told by ${answer.journey}`);
+  if (fragmentOf !== null) words.push(`put together with others it goes on as ${fragmentOf.journey}`);
+  if (fragments.length > 0)
+    words.push(`it was put together from ${named(fragments.map((fragment) => fragment.journey))}`);
   if (journey.alike.length > 0) {
     const unsure = journey.steps.flatMap(({ alike }, at) => (alike.length > 0 ? [at + 1] : []));
     const which =
@@ -42,6 +45,8 @@ function reasonWords({ by }: Relation): string {
       return "it quotes its headers";
     case "numbers-of-a-reset":
       return "a reset with its sequence numbers";
+    case "same-identification":
+      return "the same identification";
   }
 }
 
