@@ -1,7 +1,9 @@
 /** The lab through the built program, as a person runs it, on this machine's kernel. */
+
 import { expect, it } from "vitest";
 import type { JourneyContract } from "../../src/core/views/contract.ts";
 import { nfpath } from "../support/cli.ts";
+import { DOCKER_UDP_CAUSES } from "../support/docker-udp.ts";
 import { shell } from "../support/namespaces.ts";
 
 it.each(["legacy", "nft"])("nfpath lab docker-udp run --backend %s", async (backend) => {
@@ -26,14 +28,9 @@ it.each(["legacy", "nft"])("nfpath lab docker-udp run --backend %s", async (back
   );
   expect(rules).toContain("nat DOCKER 31 DNAT");
   expect(rules).toContain("filter DOCKER 30 ACCEPT");
-  expect(journeys.map(({ findings }) => findings.map(({ cause }) => cause).sort())).toEqual([
-    ["defragmented", "dnat", "will-fragment"],
-    ["defragmented", "nat-from-conntrack", "will-fragment"],
-    ["defragmented", "nat-from-conntrack", "will-fragment"],
-    ["defragmented", "nat-from-conntrack", "will-fragment"],
-    ["defragmented", "nat-from-conntrack", "will-fragment"],
-    ["defragmented", "nat-from-conntrack", "will-fragment"],
-  ]);
+  expect(journeys.map(({ findings }) => findings.map(({ cause }) => cause).sort())).toEqual(
+    DOCKER_UDP_CAUSES,
+  );
   expect(journeys.flatMap(({ gaps }) => gaps)).toEqual([]);
   // With nft's trace it comes since Linux 6.16, with that of legacy tables on these kernels too.
   const directions = ["original", "reply", "original", "reply", "original", "reply"];

@@ -3,6 +3,7 @@ import { runDockerUdp } from "../../src/app/lab.ts";
 import { type JourneyContract, journeyContract } from "../../src/core/views/contract.ts";
 import { type Backend, whatTheLabLacks } from "../../src/lab/requirements.ts";
 import { listNetns } from "../../src/linux/netns.ts";
+import { DOCKER_UDP_CAUSES } from "../support/docker-udp.ts";
 
 const lacks = await whatTheLabLacks();
 
@@ -39,14 +40,9 @@ describe.skipIf(lacks !== null)(
       expect(journeys.map((journey) => journey.packet.length)).toEqual([1511, 1511, 1513, 1513, 1526, 1526]);
       expect(rulesOf(journeys[0])).toContain("nat DOCKER 31 DNAT");
       expect(rulesOf(journeys[0])).toContain("filter DOCKER 30 ACCEPT");
-      expect(journeys.map((journey) => journey.findings.map((finding) => finding.cause).sort())).toEqual([
-        ["defragmented", "dnat", "will-fragment"],
-        ["defragmented", "nat-from-conntrack", "will-fragment"],
-        ["defragmented", "nat-from-conntrack", "will-fragment"],
-        ["defragmented", "nat-from-conntrack", "will-fragment"],
-        ["defragmented", "nat-from-conntrack", "will-fragment"],
-        ["defragmented", "nat-from-conntrack", "will-fragment"],
-      ]);
+      expect(journeys.map((journey) => journey.findings.map((finding) => finding.cause).sort())).toEqual(
+        DOCKER_UDP_CAUSES,
+      );
       expect(done.value.live.events.unparsed).toBe(0);
       expect(done.value.live.events.gap).toBe(0);
       expect(listNetns()).toEqual(before);

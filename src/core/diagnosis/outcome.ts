@@ -9,6 +9,7 @@ import type { Journey, Step } from "../journeys/journey.ts";
 import { changeOf } from "../journeys/rule-changes.ts";
 import type { PacketFamily } from "../netfilter/family.ts";
 import type { Hook } from "../netfilter/hook.ts";
+import { isFragment } from "../packets/packet.ts";
 import { asksForState, isCalled } from "./conntrack-states.ts";
 import type { CauseCode } from "./finding.ts";
 import type { KnownChain, KnownChains } from "./known-chains.ts";
@@ -163,7 +164,7 @@ export function wasTakenByDefragmentation({ steps }: Journey): boolean {
   return steps.every(({ priority, sighting }) => {
     if (priority === null || priority >= DEFRAGMENTATION) return false;
     const packet = sighting?.packet;
-    return packet !== undefined && (packet.moreFragments === true || (packet.fragmentOffset ?? 0) > 0);
+    return packet !== undefined && isFragment(packet);
   });
 }
 

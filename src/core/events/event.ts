@@ -54,6 +54,17 @@ export interface Sighting {
   readonly gid: number | null;
 }
 
+/** All of a sighting but the packet, where nobody told it. */
+export const NOWHERE: Omit<Sighting, "packet"> = {
+  in: null,
+  out: null,
+  physIn: null,
+  physOut: null,
+  mark: null,
+  uid: null,
+  gid: null,
+};
+
 /**
  * What in a chain spoke.
  * - `rule`: a rule matched.

@@ -7,7 +7,7 @@
  */
 import { nanosBetween, type Time } from "../base/time.ts";
 import type { DropEvent, Sighting, WireEvent } from "../events/event.ts";
-import type { Packet } from "../packets/packet.ts";
+import { isFragment, type Packet } from "../packets/packet.ts";
 import type { Journey } from "./journey.ts";
 import { likeness } from "./same-packet.ts";
 
@@ -133,10 +133,6 @@ function shapesOf(journey: Journey): readonly Sighting[] {
     if (sighting !== null && !shapes.includes(sighting)) shapes.push(sighting);
   if (journey.last !== null && !shapes.includes(journey.last)) shapes.push(journey.last);
   return shapes;
-}
-
-function isFragment(packet: Packet): boolean {
-  return packet.moreFragments === true || (packet.fragmentOffset ?? 0) > 0;
 }
 
 /** What neither NAT nor routing changes. A fragment has nothing but its datagram's identification. */

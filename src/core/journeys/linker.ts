@@ -12,14 +12,15 @@
  * Memory is bounded: a journey that nothing was added to for a while is finished and leaves.
  */
 import { nanosBetween, type Time } from "../base/time.ts";
-import type {
-  ConntrackEvent,
-  Event,
-  GapEvent,
-  LogEvent,
-  Sighting,
-  SightingEvent,
-  StepEvent,
+import {
+  type ConntrackEvent,
+  type Event,
+  type GapEvent,
+  type LogEvent,
+  NOWHERE,
+  type Sighting,
+  type SightingEvent,
+  type StepEvent,
 } from "../events/event.ts";
 import { type Packet, unknownPacket } from "../packets/packet.ts";
 import { FRAGMENT_PRIORITY, SELECTOR_PRIORITY } from "../plans/own-chains.ts";
@@ -462,16 +463,7 @@ export class Linker {
 }
 
 /** Headers that tell nothing. */
-const UNSEEN: Sighting = {
-  packet: unknownPacket("ip"),
-  in: null,
-  out: null,
-  physIn: null,
-  physOut: null,
-  mark: null,
-  uid: null,
-  gid: null,
-};
+const UNSEEN: Sighting = { packet: unknownPacket("ip"), ...NOWHERE };
 
 /** An event that shows headers. */
 type Headed = StepEvent | SightingEvent | LogEvent;

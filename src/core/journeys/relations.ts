@@ -6,7 +6,7 @@
  * port sends is made of its packet's numbers (`nf_reject_ip_tcphdr_put`). Bounded: the oldest are forgotten first.
  */
 import { nanosBetween } from "../base/time.ts";
-import { type Packet, TCP_FLAG_BITS } from "../packets/packet.ts";
+import { isFragment, type Packet, TCP_FLAG_BITS } from "../packets/packet.ts";
 import type { Journey } from "./journey.ts";
 
 export interface Relations {
@@ -126,8 +126,10 @@ export class RelationMemory {
 
   #putTogether(journey: Journey, known: Known): void {
     const packet = journey.first?.packet ?? null;
-    const key = packet === null ? null : fragmentKey(journey, packet);
-    if (packet === null || key === null) return;
+    // Hardly any trace shows fragments.
+    if (packet === null || (this.#fragments.isEmpty && !isFragment(packet))) return;
+    const key = fragmentKey(journey, packet);
+    if (key === null) return;
     if (isFragment(packet)) {
       this.#fragments.put(key, journey);
       return;
@@ -170,10 +172,6 @@ function fragmentKey({ netns }: Journey, { family, protocol, src, dst, ipId }: P
   return family === "ip" && src !== null && dst !== null && ipId !== null
     ? `${netns ?? ""} ${protocol} ${src} ${dst} ${ipId}`
     : null;
-}
-
-function isFragment({ moreFragments, fragmentOffset }: Packet): boolean {
-  return moreFragments === true || (fragmentOffset ?? 0) > 0;
 }
 
 /** The latest of those that fit, of the own namespace before any other. */
@@ -305,6 +303,10 @@ function connectionKey(
 /** Journeys by key, the oldest first; the oldest keys are forgotten first. */
 class Shelf {
   readonly #byKey = new Map<string, Journey[]>();
+
+  get isEmpty(): boolean {
+    return this.#byKey.size === 0;
+  }
 
   at(key: string): readonly Journey[] {
     return this.#byKey.get(key) ?? [];

@@ -85,6 +85,11 @@ export function tcpFlagNames(flags: number): string[] {
   return names;
 }
 
+/** A piece of a packet that was too large for its link. */
+export function isFragment({ moreFragments, fragmentOffset }: Packet): boolean {
+  return moreFragments === true || (fragmentOffset ?? 0) > 0;
+}
+
 /** A packet of which nothing is known but its family: decoders spread it and fill in what they saw. */
 export function unknownPacket(family: PacketFamily): Packet {
   return {

@@ -1,5 +1,7 @@
 /** What a capture and the kernel's drops told of a packet, in words. */
+
 import type { DropEvent, WireEvent } from "../events/event.ts";
+import { isFragment } from "../packets/packet.ts";
 
 /** `in eth0 from 02:42:ac:12:00:01 as 2 fragments (1500 + 31 bytes), out docker0`: an interface a part. */
 export function wireWords(frames: readonly WireEvent[]): string {
@@ -20,7 +22,7 @@ function placeWords(frames: readonly WireEvent[]): string {
   const mac = first.sighting.packet.link?.source ?? null;
   if (first.direction !== "out" && mac !== null && mac !== "00:00:00:00:00:00") words.push(`from ${mac}`);
   const lengths = frames.map(({ sighting }) => sighting.packet.length ?? "?");
-  const isWhole = frames.length === 1 && !isFragment(first);
+  const isWhole = frames.length === 1 && !isFragment(first.sighting.packet);
   if (!isWhole)
     words.push(
       `as ${frames.length === 1 ? "one fragment" : `${frames.length} fragments`} (${lengths.join(" + ")} bytes)`,
@@ -34,10 +36,6 @@ const DIRECTIONS = {
   out: (name: string) => `out ${name}`,
   "other-station": (name: string) => `on ${name}, for another station,`,
 } as const;
-
-function isFragment({ sighting: { packet } }: WireEvent): boolean {
-  return packet.moreFragments === true || (packet.fragmentOffset ?? 0) > 0;
-}
 
 /** `freed in ip_forward: IP_INHDR (eth0)` */
 export function dropWords(drop: DropEvent): string {

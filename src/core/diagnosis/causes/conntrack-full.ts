@@ -5,6 +5,7 @@
  */
 import type { ConntrackTable } from "../../hosts/host.ts";
 import type { Journey } from "../../journeys/journey.ts";
+import { isFragment } from "../../packets/packet.ts";
 import type { Circumstances } from "../cause.ts";
 import type { FindDeath } from "../death.ts";
 
@@ -14,7 +15,7 @@ export const conntrackFull: FindDeath = (journey, circumstances) => {
   const { outcome } = circumstances;
   if (outcome.verdict !== "vanished" || !endsBeforeConntrack(journey)) return null;
   const packet = journey.last?.packet;
-  if (packet === undefined || packet.moreFragments === true || (packet.fragmentOffset ?? 0) > 0) return null;
+  if (packet === undefined || isFragment(packet)) return null;
   const why = whyFull(circumstances);
   if (why === null) return null;
   return {

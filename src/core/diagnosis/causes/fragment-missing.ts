@@ -3,7 +3,7 @@
  * that is for this host, behind PREROUTING. After `ipfrag_time` it is freed, and the sender told where the first fragment is there.
  */
 
-import type { Packet } from "../../packets/packet.ts";
+import { isFragment } from "../../packets/packet.ts";
 import type { Circumstances } from "../cause.ts";
 import { type FindDeath, toldDrop, wordsOfDrop } from "../death.ts";
 import { receptionOf } from "../routing.ts";
@@ -40,8 +40,4 @@ function whereItWaited(
 ): "conntrack" | "here" | null {
   if (isUnseen) return besides.wire.some(({ direction }) => direction === "in") ? "conntrack" : null;
   return outcome.verdict === "vanished" && receptionOf(routing)?.kind === "local" ? "here" : null;
-}
-
-function isFragment(packet: Packet): boolean {
-  return packet.moreFragments === true || (packet.fragmentOffset ?? 0) > 0;
 }

@@ -6,7 +6,7 @@
  */
 import type { Verdict } from "../../netfilter/verdict.ts";
 import { unknownPacket } from "../../packets/packet.ts";
-import type { Sighting } from "../event.ts";
+import { NOWHERE, type Sighting } from "../event.ts";
 import type { FieldValues } from "./field-values.ts";
 
 export interface Annotation {
@@ -40,6 +40,5 @@ export function readAnnotation(text: string, values: FieldValues): Annotation | 
     src: src.text,
     dst: dst.text,
   };
-  const nowhere = { in: null, out: null, physIn: null, physOut: null, mark: null, uid: null, gid: null };
-  return { ruleText: null, verdict: null, sighting: { packet, ...nowhere } };
+  return { ruleText: null, verdict: null, sighting: { packet, ...NOWHERE } };
 }
