@@ -3,6 +3,7 @@
 import type { HostSnapshot } from "../hosts/host.ts";
 import type { Besides } from "../journeys/besides.ts";
 import type { Journey } from "../journeys/journey.ts";
+import type { Trail } from "../journeys/trail.ts";
 import type { Finding } from "./finding.ts";
 import type { Mapping, OtherWay, Rival } from "./flows.ts";
 import type { KnownChains } from "./known-chains.ts";
@@ -23,7 +24,7 @@ export interface Circumstances {
   /** Another connection that has the addresses and ports this one was translated to; null where none is known. */
   readonly rival: Rival | null;
   /** The request that this packet is the first answer to; null where it is none. */
-  readonly request: Journey | null;
+  readonly request: Trail | null;
   /** What is known of the silence behind a request; null where it was answered or nobody can tell. */
   readonly silence: Silence | null;
   /** Where the answer to this request was seen, if not here; null where it was seen nowhere, or here. */

@@ -6,6 +6,7 @@ import { type HostBook, NO_HOSTS } from "../hosts/host-book.ts";
 import type { Besides } from "../journeys/besides.ts";
 import type { Journey } from "../journeys/journey.ts";
 import { RelationMemory, type Relations } from "../journeys/relations.ts";
+import { type Trail, trailOf } from "../journeys/trail.ts";
 import type { RuleBook } from "../rulesets/rule-book.ts";
 import { CAUSES, DEATHS } from "./causes.ts";
 import { deathOf } from "./death.ts";
@@ -62,7 +63,7 @@ export class Diagnosis {
   /** For each journey that was learned and not yet explained, its answer as far as one came. */
   readonly #answers = new Map<string, Answer | null>();
   /** The requests that journeys not yet explained are the first answers to. */
-  readonly #requests = new Map<string, Journey>();
+  readonly #requests = new Map<string, Trail>();
   readonly #takes: Takes;
 
   /**
@@ -84,8 +85,9 @@ export class Diagnosis {
   learn(journey: Journey): void {
     this.#chains.learn(journey);
     this.#answers.set(journey.id, null);
-    this.#relations.learn(journey);
-    const request = this.#flows.learn(journey, (answer) => {
+    const trail = trailOf(journey);
+    this.#relations.learn(journey, trail);
+    const request = this.#flows.learn(journey, trail, (answer) => {
       // Too late for one that was shown already.
       if (this.#answers.has(journey.id)) this.#answers.set(journey.id, answer);
     });

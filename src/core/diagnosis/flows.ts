@@ -9,6 +9,7 @@
 import { nanosBetween } from "../base/time.ts";
 import type { ConntrackView, FlowEvent } from "../events/event.ts";
 import type { Journey } from "../journeys/journey.ts";
+import type { Trail } from "../journeys/trail.ts";
 import { TCP_FLAG_BITS } from "../packets/packet.ts";
 import { Silences } from "./silences.ts";
 import { flowTuple, inverse, isRequest, isSame, type Tuple, tupleKey, tupleOf } from "./tuple.ts";
@@ -51,6 +52,14 @@ export interface OtherWay {
   readonly journey: string;
 }
 
+/** A request that nobody has answered so far. */
+interface Waiting {
+  readonly trail: Trail;
+  /** The first of those that are alike: it was sent again. */
+  readonly first: string;
+  readonly answer: (answer: Answer) => void;
+}
+
 export class FlowMemory {
   /** Which requests nobody answered, as far as that can be told. */
   readonly silences = new Silences();
@@ -60,17 +69,14 @@ export class FlowMemory {
   readonly #connections = new Map<string, Connection>();
   /** By tuple, the namespaces that a packet with it was seen in, each with its first journey there. */
   readonly #ways = new Map<string, Map<string, string>>();
-  readonly #waiting = new Map<
-    string,
-    { readonly journey: Journey; readonly first: Journey; readonly answer: (answer: Answer) => void }
-  >();
+  readonly #waiting = new Map<string, Waiting>();
 
   /**
    * Learns this packet's translation, and calls `onAnswer` when a later packet turns out to be the first answer to it.
    *
    * @returns the request that this packet is the first answer to; null where it is none
    */
-  learn(journey: Journey, onAnswer: (answer: Answer) => void): Journey | null {
+  learn(journey: Journey, trail: Trail, onAnswer: (answer: Answer) => void): Trail | null {
     const original = tupleOf(journey.first?.packet ?? null);
     const translated = tupleOf(journey.last?.packet ?? null);
     if (original === null || translated === null || journey.first === null) return null;
@@ -92,19 +98,19 @@ export class FlowMemory {
       this.silences.answered(journey.netns, protocol);
       waiting.answer({
         journey: journey.id,
-        afterNanos: nanosBetween(waiting.journey.firstTime, journey.firstTime),
+        afterNanos: nanosBetween(waiting.trail.firstTime, journey.firstTime),
         isReset: ((journey.first.packet.tcp?.flags ?? 0) & TCP_FLAG_BITS.RST) !== 0,
       });
-      return waiting.journey;
+      return waiting.trail;
     }
     if (isRequest(journey.first.packet)) {
       const answerKey = tupleKey(journey.netns, protocol, inverse(translated));
       const before = this.#waiting.get(answerKey);
-      const isAgain = before !== undefined && isSentAgain(before.journey, journey);
-      if (isAgain) this.silences.sentAgain(before.journey, before.first);
+      const isAgain = before !== undefined && isSentAgain(before.trail, trail);
+      if (isAgain) this.silences.sentAgain(before.trail.id, before.first);
       remember(this.#waiting, answerKey, {
-        journey,
-        first: isAgain ? before.first : journey,
+        trail,
+        first: isAgain ? before.first : journey.id,
         answer: onAnswer,
       });
     }
@@ -197,8 +203,8 @@ export class FlowMemory {
 }
 
 /** The same SYN or echo once more. UDP has nothing to tell it by. */
-function isSentAgain(before: Journey, now: Journey): boolean {
-  const [first, second] = [before.first?.packet, now.first?.packet];
+function isSentAgain(before: Trail, now: Trail): boolean {
+  const [first, second] = [before.packets[0], now.packets[0]];
   if (first?.tcp?.seq != null) return first.tcp.seq === second?.tcp?.seq;
   return first?.icmp?.sequence != null && first.icmp.sequence === second?.icmp?.sequence;
 }

@@ -41,10 +41,10 @@ export class Silences {
     this.#answers.set(key, (this.#answers.get(key) ?? 0) + 1);
   }
 
-  /** @param first the first of all that are alike; it may be the last one itself */
-  sentAgain(last: Journey, first: Journey): void {
+  /** Ids of two journeys: of all that are alike, the last before this one, and the first; they may be the same. */
+  sentAgain(last: string, first: string): void {
     if (this.#again.size >= MOST_TUPLES) return;
-    for (const id of new Set([last.id, first.id])) this.#again.set(id, (this.#again.get(id) ?? 0) + 1);
+    for (const id of new Set([last, first])) this.#again.set(id, (this.#again.get(id) ?? 0) + 1);
   }
 
   learnGap({ gap, netns, time }: GapEvent): void {

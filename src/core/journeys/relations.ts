@@ -8,6 +8,8 @@
 import { nanosBetween } from "../base/time.ts";
 import { isFragment, type Packet, TCP_FLAG_BITS } from "../packets/packet.ts";
 import type { Journey } from "./journey.ts";
+import type { Trail } from "./trail.ts";
+import { mixed, TrailIndex } from "./trail-index.ts";
 
 export interface Relations {
   /** The journey in another namespace that this one goes on from. */
@@ -49,6 +51,8 @@ export const NO_RELATIONS: Relations = {
   fragments: [],
 };
 
+/** Headers of packets that an error could quote, or a reset answer. */
+const MOST_SHAPES = 100_000;
 const MOST_KEPT = 50_000;
 /** Journeys alike in all headers that are kept, and that are named. */
 const MOST_ALIKE = 1_000;
@@ -64,119 +68,151 @@ type Known = { -readonly [Key in keyof Relations]: Relations[Key] };
 export class RelationMemory {
   readonly #exits = new Shelf();
   readonly #entries = new Shelf();
-  readonly #shapes = new Shelf();
+  readonly #quotable = new TrailIndex(LATEST_NANOS - EARLIEST_NANOS, MOST_SHAPES);
+  readonly #cutQuotable = new TrailIndex(LATEST_NANOS - EARLIEST_NANOS, MOST_SHAPES);
+  readonly #connections = new TrailIndex(LATEST_NANOS - EARLIEST_NANOS, MOST_SHAPES);
   readonly #fragments = new Shelf();
-  /** Of journeys that were learned and not yet told. */
+  /** Of journeys that were learned and not yet told; those that have none are not in it. */
   readonly #known = new Map<string, Known>();
+  readonly #untold = new Set<string>();
 
   /** In the order in which journeys began. */
-  learn(journey: Journey): void {
-    const known: Known = { ...NO_RELATIONS };
-    this.#known.set(journey.id, known);
-    if (hasEntered(journey)) this.#enter(journey, known);
-    if (hasLeft(journey)) this.#leave(journey);
-    const cause = this.#causeOf(journey);
-    if (cause !== null) {
-      known.causedBy = cause;
-      const caused = this.#known.get(cause.journey);
-      // Too late for one that was told already.
-      if (caused !== undefined)
-        caused.answeredWith = [...caused.answeredWith, { ...cause, journey: journey.id, alike: [] }];
+  learn(journey: Journey, trail: Trail): void {
+    this.#untold.add(journey.id);
+    // Journeys of one unnamed namespace go on nowhere else.
+    if (journey.netns !== null) {
+      if (hasEntered(journey)) this.#enter(journey, trail);
+      if (hasLeft(journey)) this.#leave(journey, trail);
     }
-    for (const key of shapeKeys(journey)) this.#shapes.put(key, journey);
-    this.#putTogether(journey, known);
+    const cause = this.#causeOf(journey, trail);
+    if (cause !== null) {
+      this.#change(journey.id, { causedBy: cause });
+      const answeredWith = this.of({ id: cause.journey }).answeredWith;
+      this.#change(cause.journey, {
+        answeredWith: [...answeredWith, { ...cause, journey: journey.id, alike: [] }],
+      });
+    }
+    this.#keepShapes(trail);
+    this.#putTogether(trail);
   }
 
   /** What is known of it by now. */
-  of(journey: Journey): Relations {
-    return this.#known.get(journey.id) ?? NO_RELATIONS;
+  of({ id }: { readonly id: string }): Relations {
+    return this.#known.get(id) ?? NO_RELATIONS;
   }
 
   /** It has been told: nothing that comes later is kept for it. */
   forget(journey: Journey): void {
+    this.#untold.delete(journey.id);
     this.#known.delete(journey.id);
   }
 
-  #enter(journey: Journey, known: Known): void {
+  /** Too late for one that was told already. */
+  #change(id: string, change: Partial<Relations>): void {
+    if (this.#untold.has(id)) this.#known.set(id, { ...this.of({ id }), ...change });
+  }
+
+  #enter(journey: Journey, trail: Trail): void {
     const key = wholeKey(journey.first?.packet ?? null);
     if (key === null) return;
-    known.continues = sameElsewhere(journey, this.#exits.at(key), (before) =>
+    const continues = sameElsewhere(trail, this.#exits.at(key), (before) =>
       nanosBetween(before.lastTime, journey.firstTime),
     );
-    const before = known.continues === null ? null : known.continues.journey;
-    if (before === null) this.#entries.put(key, journey);
-    else this.#exits.take(key, before);
+    if (continues === null) {
+      this.#entries.put(key, trail);
+      return;
+    }
+    this.#change(journey.id, { continues });
+    this.#exits.take(key, continues.journey);
   }
 
   /** The socket of the next namespace may have been read first. */
-  #leave(journey: Journey): void {
+  #leave(journey: Journey, trail: Trail): void {
     const key = wholeKey(journey.last?.packet ?? null);
     if (key === null) return;
-    const next = sameElsewhere(journey, this.#entries.at(key), (after) =>
+    const next = sameElsewhere(trail, this.#entries.at(key), (after) =>
       nanosBetween(journey.lastTime, after.firstTime),
     );
-    const known = next === null ? undefined : this.#known.get(next.journey);
-    if (next === null || known === undefined) {
-      this.#exits.put(key, journey);
+    if (next === null || !this.#untold.has(next.journey)) {
+      this.#exits.put(key, trail);
       return;
     }
-    known.continues = { ...next, journey: journey.id, alike: [] };
+    this.#change(next.journey, { continues: { ...next, journey: journey.id, alike: [] } });
     this.#entries.take(key, next.journey);
   }
 
-  #putTogether(journey: Journey, known: Known): void {
-    const packet = journey.first?.packet ?? null;
+  #putTogether(trail: Trail): void {
+    const packet = trail.packets[0] ?? null;
     // Hardly any trace shows fragments.
     if (packet === null || (this.#fragments.isEmpty && !isFragment(packet))) return;
-    const key = fragmentKey(journey, packet);
+    const key = fragmentKey(trail, packet);
     if (key === null) return;
     if (isFragment(packet)) {
-      this.#fragments.put(key, journey);
+      this.#fragments.put(key, trail);
       return;
     }
     const pieces = this.#fragments.at(key).filter((piece) => {
-      const nanos = nanosBetween(piece.firstTime, journey.firstTime);
+      const nanos = nanosBetween(piece.firstTime, trail.firstTime);
       return nanos === null || (nanos >= 0 && nanos <= FRAGMENTS_WAIT_NANOS);
     });
-    known.fragments = pieces.map((piece) => sameIdentification(piece));
+    if (pieces.length === 0) return;
+    this.#change(trail.id, { fragments: pieces.map((piece) => sameIdentification(piece)) });
     for (const piece of pieces) {
       this.#fragments.take(key, piece.id);
-      const ofPiece = this.#known.get(piece.id);
-      if (ofPiece !== undefined) ofPiece.fragmentOf = sameIdentification(journey);
+      this.#change(piece.id, { fragmentOf: sameIdentification(trail) });
     }
   }
 
-  #causeOf(journey: Journey): Relation | null {
+  /** Every appearance of it that an error could quote or a reset answer: before, between and after translations. */
+  #keepShapes(trail: Trail): void {
+    for (const packet of trail.packets) {
+      // No error is sent about an error.
+      if (packet.quoted !== null) continue;
+      this.#quotable.put(quoteKey(packet), trail);
+      this.#cutQuotable.put(cutQuoteKey(packet.src, packet), trail);
+      if (packet.tcp !== null)
+        this.#connections.put(connectionKey(packet.src, packet.sport, packet.dst, packet.dport), trail);
+    }
+  }
+
+  #causeOf(journey: Journey, trail: Trail): Relation | null {
     const packet = journey.first?.packet ?? null;
     if (packet === null) return null;
     if (packet.quoted !== null) {
-      const quoted = fullestQuote(journey) ?? packet.quoted;
-      const key = quoted.src === null ? cutQuoteKey(packet.dst, quoted) : quoteKey(quoted);
-      const found = this.#shapes.at(key).filter((cause) => isRecent(cause, journey));
+      const quoted = fullestQuote(trail) ?? packet.quoted;
+      const isCut = quoted.src === null;
+      const candidates = isCut
+        ? this.#cutQuotable.at(cutQuoteKey(packet.dst, quoted))
+        : this.#quotable.at(quoteKey(quoted));
+      const isQuoted = (shown: Packet): boolean =>
+        isCut ? isCutQuoteOf(quoted, packet.dst, shown) : isQuoteOf(quoted, shown);
+      const found = candidates.filter(
+        (cause) => isRecent(cause, trail) && cause.packets.some((shown) => isQuoted(shown)),
+      );
       return relation(found, journey.netns, "quoted-headers");
     }
     if (packet.tcp === null || ((packet.tcp.flags ?? 0) & TCP_FLAG_BITS.RST) === 0) return null;
-    const found = this.#shapes
+    const found = this.#connections
       .at(connectionKey(packet.dst, packet.dport, packet.src, packet.sport))
-      .filter((cause) => isRecent(cause, journey) && isResetOf(packet, cause));
+      .filter((cause) => isRecent(cause, trail) && isResetOf(packet, cause));
     return relation(found, journey.netns, "numbers-of-a-reset");
   }
 }
 
-function sameIdentification({ id }: Journey): Relation {
+function sameIdentification({ id }: Trail): Relation {
   return { journey: id, by: "same-identification", alike: [] };
 }
 
 /** Null for what defragmentation does not make: it joins fragments of one namespace by these (`ip4_frag_match`). */
-function fragmentKey({ netns }: Journey, { family, protocol, src, dst, ipId }: Packet): string | null {
+function fragmentKey({ netns }: Trail, { family, protocol, src, dst, ipId }: Packet): string | null {
   return family === "ip" && src !== null && dst !== null && ipId !== null
     ? `${netns ?? ""} ${protocol} ${src} ${dst} ${ipId}`
     : null;
 }
 
 /** The latest of those that fit, of the own namespace before any other. */
-function relation(found: readonly Journey[], netns: string | null, by: RelationReason): Relation | null {
-  const here = found.filter((journey) => journey.netns === netns);
+function relation(found: readonly Trail[], netns: string | null, by: RelationReason): Relation | null {
+  const here = found.filter((trail) => trail.netns === netns);
   const fitting = here.length > 0 ? here : found;
   const best = fitting.at(-1);
   if (best === undefined) return null;
@@ -191,29 +227,22 @@ function relation(found: readonly Journey[], netns: string | null, by: RelationR
 }
 
 function sameElsewhere(
-  journey: Journey,
-  candidates: readonly Journey[],
-  since: (other: Journey) => number | null,
+  trail: Trail,
+  candidates: readonly Trail[],
+  since: (other: Trail) => number | null,
 ): Relation | null {
   const found = candidates.filter((other) => {
     const nanos = since(other);
     return (
-      other.netns !== journey.netns && (nanos === null || (nanos >= EARLIEST_NANOS && nanos <= LATEST_NANOS))
+      other.netns !== trail.netns && (nanos === null || (nanos >= EARLIEST_NANOS && nanos <= LATEST_NANOS))
     );
   });
-  const ids = traceIdsOf(journey);
-  const same = found.filter((other) => [...traceIdsOf(other)].some((id) => ids.has(id)));
+  const same = found.filter(({ traceIds }) => traceIds.some((id) => trail.traceIds.includes(id)));
   const fitting = same.length > 0 ? same : found;
   const [best] = fitting;
   if (best === undefined) return null;
   const by = same.length > 0 ? "same-trace-id-and-headers" : "same-headers-within-window";
   return { journey: best.id, by, alike: fitting.slice(1, 1 + MOST_NAMED).map(({ id }) => id) };
-}
-
-function traceIdsOf(journey: Journey): ReadonlySet<number> {
-  const ids = new Set<number>();
-  for (const { event } of journey.steps) if (event.traceId !== null) ids.add(event.traceId);
-  return ids;
 }
 
 function hasEntered({ steps, first }: Journey): boolean {
@@ -232,21 +261,25 @@ function hasLeft({ steps, last }: Journey): boolean {
   );
 }
 
-function isRecent(cause: Journey, journey: Journey): boolean {
-  const nanos = nanosBetween(cause.firstTime, journey.firstTime);
-  return cause.id !== journey.id && (nanos === null || (nanos >= EARLIEST_NANOS && nanos <= LATEST_NANOS));
+function isRecent(cause: Trail, trail: Trail): boolean {
+  const nanos = nanosBetween(cause.firstTime, trail.firstTime);
+  return cause.id !== trail.id && (nanos === null || (nanos >= EARLIEST_NANOS && nanos <= LATEST_NANOS));
 }
 
-function isResetOf(reset: Packet, cause: Journey): boolean {
-  return cause.steps.some(({ sighting }) => {
-    const tcp = sighting?.packet.tcp ?? null;
-    if (tcp === null || reset.tcp === null || ((tcp.flags ?? 0) & TCP_FLAG_BITS.RST) !== 0) return false;
-    if (((tcp.flags ?? 0) & TCP_FLAG_BITS.ACK) !== 0) return tcp.ack !== null && reset.tcp.seq === tcp.ack;
-    // How long the data is, is not shown: at most the whole packet.
-    if (tcp.seq === null || reset.tcp.ack === null) return false;
-    const acknowledged = (reset.tcp.ack - tcp.seq) >>> 0;
-    return acknowledged >= 1 && acknowledged <= (sighting?.packet.length ?? 1);
-  });
+function isResetOf(reset: Packet, cause: Trail): boolean {
+  const isTurned = ({ src, sport, dst, dport }: Packet): boolean =>
+    src === reset.dst && sport === reset.dport && dst === reset.src && dport === reset.sport;
+  return (
+    cause.packets.some(isTurned) &&
+    cause.packets.some(({ tcp, length }) => {
+      if (tcp === null || reset.tcp === null || ((tcp.flags ?? 0) & TCP_FLAG_BITS.RST) !== 0) return false;
+      if (((tcp.flags ?? 0) & TCP_FLAG_BITS.ACK) !== 0) return tcp.ack !== null && reset.tcp.seq === tcp.ack;
+      // How long the data is, is not shown: at most the whole packet.
+      if (tcp.seq === null || reset.tcp.ack === null) return false;
+      const acknowledged = (reset.tcp.ack - tcp.seq) >>> 0;
+      return acknowledged >= 1 && acknowledged <= (length ?? 1);
+    })
+  );
 }
 
 /** All that stays the same on a wire. Null where too little was shown. */
@@ -256,39 +289,41 @@ function wholeKey(packet: Packet | null): string | null {
   return `${protocol} ${src} ${sport} ${dst} ${dport} ${ipId} ${ttl} ${length} ${fragmentOffset} ${tcp?.seq} ${tcp?.flags} ${icmp?.type} ${icmp?.id} ${icmp?.sequence}`;
 }
 
-/** Every appearance of it that an error could quote or a reset answer: before, between and after translations. */
-function shapeKeys(journey: Journey): ReadonlySet<string> {
-  const keys = new Set<string>();
-  let last: Packet | null = null;
-  for (const { sighting } of journey.steps) {
-    const packet = sighting?.packet ?? null;
-    if (packet === null || packet === last) continue;
-    last = packet;
-    // No error is sent about an error.
-    if (packet.quoted !== null) continue;
-    keys.add(quoteKey(packet));
-    keys.add(cutQuoteKey(packet.src, packet));
-    if (packet.tcp !== null) keys.add(connectionKey(packet.src, packet.sport, packet.dst, packet.dport));
-  }
-  return keys;
+function quoteKey({ protocol, src, sport, dst, dport, ipId, tcp }: Packet): number {
+  return mixed(mixed(connectionKey(src, sport, dst, dport), ipId), tcp?.seq ?? protocol);
 }
 
-function quoteKey({ protocol, src, sport, dst, dport, ipId, icmp, tcp }: Packet): string {
-  return `${protocol} ${src} ${sport} ${dst} ${dport} ${ipId} ${icmp?.id} ${icmp?.sequence} ${tcp?.seq}`;
+function isQuoteOf(quoted: Packet, shown: Packet): boolean {
+  return (
+    quoted.protocol === shown.protocol &&
+    quoted.src === shown.src &&
+    quoted.sport === shown.sport &&
+    quoted.dst === shown.dst &&
+    quoted.dport === shown.dport &&
+    quoted.ipId === shown.ipId &&
+    quoted.icmp?.id === shown.icmp?.id &&
+    quoted.icmp?.sequence === shown.icmp?.sequence &&
+    quoted.tcp?.seq === shown.tcp?.seq
+  );
 }
 
 /** nft shows 20 bytes of an error, and of the quotation no more than the 12 before its addresses: its sender is who is told. */
-function cutQuoteKey(sender: string | null, { protocol, ipId, length }: Packet): string {
-  return `cut ${protocol} ${sender} ${ipId} ${length}`;
+function cutQuoteKey(sender: string | null, { protocol, ipId, length }: Packet): number {
+  return mixed(mixed(mixed(mixed(0, protocol), sender), ipId), length);
+}
+
+function isCutQuoteOf(quoted: Packet, sender: string | null, shown: Packet): boolean {
+  return (
+    quoted.protocol === shown.protocol &&
+    sender === shown.src &&
+    quoted.ipId === shown.ipId &&
+    quoted.length === shown.length
+  );
 }
 
 /** As far as any tracer showed it. */
-function fullestQuote(journey: Journey): Packet | null {
-  for (const { sighting } of journey.steps) {
-    const quoted = sighting?.packet.quoted ?? null;
-    if (quoted !== null && quoted.src !== null) return quoted;
-  }
-  return null;
+function fullestQuote({ packets }: Trail): Packet | null {
+  return packets.find(({ quoted }) => quoted !== null && quoted.src !== null)?.quoted ?? null;
 }
 
 function connectionKey(
@@ -296,27 +331,27 @@ function connectionKey(
   sport: number | null,
   dst: string | null,
   dport: number | null,
-): string {
-  return `tcp ${src} ${sport} ${dst} ${dport}`;
+): number {
+  return mixed(mixed(mixed(mixed(0, src), sport), dst), dport);
 }
 
-/** Journeys by key, the oldest first; the oldest keys are forgotten first. */
+/** Trails by key, the oldest first; the oldest keys are forgotten first. */
 class Shelf {
-  readonly #byKey = new Map<string, Journey[]>();
+  readonly #byKey = new Map<string, Trail[]>();
 
   get isEmpty(): boolean {
     return this.#byKey.size === 0;
   }
 
-  at(key: string): readonly Journey[] {
+  at(key: string): readonly Trail[] {
     return this.#byKey.get(key) ?? [];
   }
 
-  put(key: string, journey: Journey): void {
+  put(key: string, trail: Trail): void {
     const there = this.#byKey.get(key) ?? [];
     this.#byKey.delete(key);
     this.#byKey.set(key, there);
-    there.push(journey);
+    there.push(trail);
     if (there.length > MOST_ALIKE) there.shift();
     if (this.#byKey.size <= MOST_KEPT) return;
     const oldest = this.#byKey.keys().next();
@@ -324,7 +359,7 @@ class Shelf {
   }
 
   take(key: string, id: string): void {
-    const left = this.at(key).filter((journey) => journey.id !== id);
+    const left = this.at(key).filter((trail) => trail.id !== id);
     if (left.length === 0) this.#byKey.delete(key);
     else this.#byKey.set(key, left);
   }

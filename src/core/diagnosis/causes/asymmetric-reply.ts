@@ -5,8 +5,8 @@
  * a stateful rule on the other way has never seen the request, and NAT is undone only by the conntrack that did it. Whoever
  * gets an answer from an address that they did not ask throws it away.
  */
-import type { Sighting } from "../../events/event.ts";
 import type { Journey } from "../../journeys/journey.ts";
+import { trailOf } from "../../journeys/trail.ts";
 import { WATCH_PRIORITY } from "../../plans/own-chains.ts";
 import type { Diagnose } from "../cause.ts";
 import { word } from "../commands.ts";
@@ -18,34 +18,23 @@ export const asymmetricReply: Diagnose = (journey, { request, mapping, otherWay 
   const untranslated = mapping?.direction === "reply" ? stayedUntranslated(journey, mapping.shownBy) : null;
   if (untranslated !== null) return [untranslated];
   if (request === null) return [];
+  const answer = trailOf(journey);
   return [
-    ...byOtherInterface(
-      journey,
-      interfaces(request, "out"),
-      interfaces(journey, "in"),
-      request.id,
-      "came in by",
-    ),
-    ...byOtherInterface(
-      journey,
-      interfaces(request, "in"),
-      interfaces(journey, "out"),
-      request.id,
-      "leaves by",
-    ),
+    ...byOtherInterface(journey, request.out, answer.in, request.id, "came in by"),
+    ...byOtherInterface(journey, request.in, answer.out, request.id, "leaves by"),
   ].slice(0, 1);
 };
 
 function byOtherInterface(
   journey: Journey,
-  there: ReadonlySet<string>,
-  back: ReadonlySet<string>,
+  there: readonly string[],
+  back: readonly string[],
   request: string,
   verb: "came in by" | "leaves by",
 ): readonly Finding[] {
   // A bridge or VRF and its port are two names of one way: a single common name is enough.
-  if (there.size === 0 || back.size === 0 || [...back].some((name) => there.has(name))) return [];
-  const [way, other] = [[...back].join(", "), [...there].join(", ")];
+  if (there.length === 0 || back.length === 0 || back.some((name) => there.includes(name))) return [];
+  const [way, other] = [back.join(", "), there.join(", ")];
   const did = verb === "came in by" ? "left by" : "had come in by";
   const at = journey.steps.findIndex((step) => step.sighting !== null);
   const { src, dst } = journey.first?.packet ?? { src: null, dst: null };
@@ -77,21 +66,6 @@ function throughAnotherHost(journey: Journey, { netns, journey: answer }: OtherW
     evidence: [Math.max(0, journey.steps.length - 1)],
     wouldBeWrongIf: `the packet in ${netns} belongs to another connection with the same addresses and ports`,
   };
-}
-
-function interfaces(journey: Journey, side: "in" | "out"): ReadonlySet<string> {
-  const startsHere = journey.steps[0]?.hook === "output";
-  const names = new Set<string>();
-  const add = (sighting: Sighting | null) => {
-    if (sighting === null) return;
-    const name = side === "in" ? sighting.in : sighting.out;
-    const port = side === "in" ? sighting.physIn : sighting.physOut;
-    if (name !== null) names.add(name);
-    if (port !== null) names.add(port);
-  };
-  // What was made here came in nowhere, whatever newer kernels say behind OUTPUT.
-  if (side === "out" || !startsHere) for (const step of journey.steps) add(step.sighting);
-  return names;
 }
 
 /** Conntrack does not know it, or it was still untranslated behind the last place where that is undone. */
