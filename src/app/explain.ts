@@ -258,31 +258,45 @@ async function readRules(
   isForced: boolean,
   hosts: HostEvidence,
 ): Promise<Result<RulesOfHead, Refusal>> {
-  let head: Head;
   try {
-    head = await input.head(isForced ? Number.POSITIVE_INFINITY : READ_AHEAD);
-  } catch (cause) {
-    const detail = cause instanceof Error ? cause.message : String(cause);
-    return refused(refusal(2, `${input.name}: ${detail}`, HINTS.unreadable));
-  }
-  const sample = head.chunks[0] ?? "";
-  if (sample === "") {
-    return refused(
-      refusal(2, `${input.name}: empty`, "was the log rotated, or the command run without root?"),
+    return await readRulesOf(
+      await input.head(isForced ? Number.POSITIVE_INFINITY : READ_AHEAD),
+      input.name,
+      isForced,
+      hosts,
     );
+  } catch (cause) {
+    if (!isSystemError(cause)) throw cause;
+    return refused(refusal(2, `${input.name}: ${cause.message}`, HINTS.unreadable));
+  }
+}
+
+/** The system's refusals have a code; mistakes of ours have none. */
+function isSystemError(cause: unknown): cause is Error {
+  return cause instanceof Error && "code" in cause;
+}
+
+async function readRulesOf(
+  { sample, isWhole, text }: Head,
+  name: string,
+  isForced: boolean,
+  hosts: HostEvidence,
+): Promise<Result<RulesOfHead, Refusal>> {
+  if (sample === "") {
+    return refused(refusal(2, `${name}: empty`, "was the log rotated, or the command run without root?"));
   }
   if (isProbablyBinary(sample.slice(0, 8192))) {
-    return refused(refusal(2, `${input.name}: a binary file, not text`, binaryHint(sample)));
+    return refused(refusal(2, `${name}: a binary file, not text`, binaryHint(sample)));
   }
-  if (!head.isWhole) return ok({ rulesets: [], isWhole: false, isWithoutTrace: false, hasHost: false });
+  if (!isWhole) return ok({ rulesets: [], isWhole: false, isWithoutTrace: false, hasHost: false });
   if (!isForced && looksLikeSnapshot(sample)) {
-    const read = hosts.readSnapshot(input.name, head.chunks.join(""));
+    const read = hosts.readSnapshot(name, await joined(text()));
     if (!read.ok) return read;
     return ok({ rulesets: read.value, isWhole: true, isWithoutTrace: true, hasHost: true });
   }
-  if (!isForced && /^\s*(\[|\{\s*"kernel")/.test(sample) && hosts.readDocument(head.chunks.join("")))
+  if (!isForced && /^\s*(\[|\{\s*"kernel")/.test(sample) && hosts.readDocument(await joined(text())))
     return ok({ rulesets: [], isWhole: true, isWithoutTrace: true, hasHost: true });
-  const reader = new RulesetReader({ input: input.name, netns: null, force: isForced });
+  const reader = new RulesetReader({ input: name, netns: null, force: isForced });
   let hasHost = false;
   const splitter = new LineSplitter(
     (text, line, cut) => {
@@ -291,7 +305,7 @@ async function readRules(
     // `nft -j list ruleset` is one line, however long.
     isForced || looksLikeJson(sample) ? Number.MAX_SAFE_INTEGER : undefined,
   );
-  for (const chunk of head.chunks) splitter.push(chunk);
+  for await (const chunk of text()) splitter.push(chunk);
   splitter.end();
   hosts.endInput();
   const rulesets = reader.end();
@@ -299,7 +313,7 @@ async function readRules(
     return refused(
       refusal(
         2,
-        `${input.name}: given as rules, and none are in it`,
+        `${name}: given as rules, and none are in it`,
         "give the output of iptables-save, nft -a list ruleset or iptables -L -n -v --line-numbers",
       ),
     );
@@ -310,6 +324,12 @@ async function readRules(
     isWithoutTrace: rulesets.some((ruleset) => ruleset.format === "nft-json"),
     hasHost,
   });
+}
+
+async function joined(text: AsyncIterable<string> | Iterable<string>): Promise<string> {
+  const chunks: string[] = [];
+  for await (const chunk of text) chunks.push(chunk);
+  return chunks.join("");
 }
 
 async function readFacts(input: TextInput, hosts: HostEvidence): Promise<Result<void, Refusal>> {

@@ -1,8 +1,8 @@
 /**
  * Text inputs: files, and standard input as `-`.
  *
- * An input is looked at twice, first its head for rules, then the whole for packets. A file is opened again for that;
- * of standard input, the head is kept in memory.
+ * An input is looked at twice, first its head for rules, then the whole for packets. A file is opened again for that, so
+ * that none of it stays in memory; of standard input, the head is kept.
  */
 import { createReadStream, statSync } from "node:fs";
 import { ok, type Result, refused } from "../core/base/result.ts";
@@ -18,9 +18,12 @@ export interface TextInput {
 }
 
 export interface Head {
-  readonly chunks: readonly string[];
+  /** The very beginning: its first chunk, empty only where the input is. */
+  readonly sample: string;
   /** There is nothing behind it. */
   readonly isWhole: boolean;
+  /** The head, from its beginning. Rejects when it cannot be read. */
+  readonly text: () => AsyncIterable<string> | Iterable<string>;
 }
 
 export interface InputRefusal {
@@ -39,7 +42,7 @@ export function openTextInput(name: string): Result<TextInput, InputRefusal> {
     const open = () => createReadStream(name, { encoding: "utf8", highWaterMark: CHUNK_BYTES });
     // A pipe or a device gives its text once, as standard input does.
     if (!stat.isFile()) return ok(readOnce(name, open));
-    return ok(readTwice(name, open));
+    return ok(readTwice(name, open, stat.size));
   } catch (cause) {
     const detail = cause instanceof Error ? cause.message : String(cause);
     return refused({
@@ -50,12 +53,42 @@ export function openTextInput(name: string): Result<TextInput, InputRefusal> {
   }
 }
 
-/** An input that can be opened as often as one likes. */
-export function readTwice(name: string, open: () => AsyncIterable<string>): TextInput {
-  return { name, head: (limit) => headOf(open()[Symbol.asyncIterator](), limit), chunks: open };
+/**
+ * An input that can be opened as often as one likes.
+ *
+ * @param size in bytes, where it is known
+ */
+export function readTwice(
+  name: string,
+  open: () => AsyncIterable<string>,
+  size: number = Number.POSITIVE_INFINITY,
+): TextInput {
+  return {
+    name,
+    head: async (limit) => {
+      if (size === Number.POSITIVE_INFINITY)
+        return inMemory(await headOf(open()[Symbol.asyncIterator](), limit));
+      return { sample: await sampleOf(open()), isWhole: size <= limit, text: open };
+    },
+    chunks: open,
+  };
 }
 
-async function headOf(text: AsyncIterator<string>, limit: number): Promise<Head> {
+async function sampleOf(text: AsyncIterable<string>): Promise<string> {
+  for await (const chunk of text) if (chunk !== "") return chunk;
+  return "";
+}
+
+interface KeptHead {
+  readonly chunks: string[];
+  readonly isWhole: boolean;
+}
+
+function inMemory({ chunks, isWhole }: KeptHead): Head {
+  return { sample: chunks[0] ?? "", isWhole, text: () => chunks };
+}
+
+async function headOf(text: AsyncIterator<string>, limit: number): Promise<KeptHead> {
   const chunks: string[] = [];
   let length = 0;
   while (length < limit) {
@@ -69,16 +102,21 @@ async function headOf(text: AsyncIterator<string>, limit: number): Promise<Head>
 
 function readOnce(name: string, open: () => AsyncIterable<string>): TextInput {
   let text: AsyncIterator<string> | null = null;
-  let head: Head = { chunks: [], isWhole: false };
+  let head: KeptHead = { chunks: [], isWhole: false };
   return {
     name,
     head: async (limit) => {
       text ??= open()[Symbol.asyncIterator]();
       head = await headOf(text, limit);
-      return head;
+      return inMemory(head);
     },
     chunks: async function* () {
-      yield* head.chunks;
+      const kept = head.chunks;
+      head = { chunks: [], isWhole: false };
+      for (let at = 0; at < kept.length; at++) {
+        yield kept[at] as string;
+        kept[at] = "";
+      }
       text ??= open()[Symbol.asyncIterator]();
       for (let next = await text.next(); next.done !== true; next = await text.next()) yield next.value;
     },

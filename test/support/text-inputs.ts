@@ -5,7 +5,7 @@ export function textInput(name: string, text: string, chunkLength = Number.POSIT
   const chunks = cut(text, chunkLength);
   return {
     name,
-    head: async () => ({ chunks, isWhole: true }),
+    head: async () => ({ sample: chunks[0] ?? "", isWhole: true, text: () => chunks }),
     chunks: async function* () {
       yield* chunks;
     },

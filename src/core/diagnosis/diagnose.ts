@@ -87,11 +87,12 @@ export class Diagnosis {
     this.#answers.set(journey.id, null);
     const trail = trailOf(journey);
     this.#relations.learn(journey, trail);
-    const request = this.#flows.learn(journey, trail, (answer) => {
-      // Too late for one that was shown already.
-      if (this.#answers.has(journey.id)) this.#answers.set(journey.id, answer);
-    });
-    if (request !== null) this.#requests.set(journey.id, request);
+    const answered = this.#flows.learn(journey, trail);
+    if (answered === null) return;
+    const { request, answer } = answered;
+    this.#requests.set(journey.id, request);
+    // Too late for one that was shown already.
+    if (this.#answers.has(request.id)) this.#answers.set(request.id, answer);
   }
 
   /** The journey in another namespace that this one goes on from; null where none is known. */
@@ -118,8 +119,8 @@ export class Diagnosis {
 
   /** @param latest when something was last heard of any packet: how long an answer has had to come */
   explain(traced: Journey, besides: Besides, latest: Time | null): Explained {
-    const journey =
-      traced.conntrack === null ? { ...traced, conntrack: this.#flows.connectionOf(traced) } : traced;
+    const connection = traced.conntrack === null ? this.#flows.connectionOf(traced) : null;
+    const journey = connection === null ? traced : { ...traced, conntrack: connection };
     const answer = this.#answers.get(journey.id) ?? null;
     const outcome = carriedBeneath(journey, besides) ?? outcomeOf(journey, this.#chains, answer !== null);
     const host = this.#hosts.at(journey.netns);

@@ -34,8 +34,12 @@ export const DEFAULT_EXPLAINER_OPTIONS: ExplainerOptions = {
 };
 
 interface Held {
-  readonly open: OpenJourney;
-  /** Null until it was assembled, and the others could learn from it. */
+  /** In the order in which journeys began. */
+  readonly number: number;
+  readonly lastTime: Time | null;
+  /** Null since it was assembled. */
+  open: OpenJourney | null;
+  /** Null until then; it was learned from at once. */
   journey: Journey | null;
 }
 
@@ -99,8 +103,8 @@ export class Explainer {
     this.#latest = now;
     this.#collect();
     return this.#release(
-      ({ open }, patience) =>
-        (nanosBetween(open.lastTime, now) ?? Number.POSITIVE_INFINITY) >= idleNanos + patience,
+      ({ lastTime }, patience) =>
+        (nanosBetween(lastTime, now) ?? Number.POSITIVE_INFINITY) >= idleNanos + patience,
     );
   }
 
@@ -135,7 +139,8 @@ export class Explainer {
   }
 
   #collect(): void {
-    for (const open of this.#linker.takeFinished()) this.#held.push({ open, journey: null });
+    for (const open of this.#linker.takeFinished())
+      this.#held.push({ number: open.number, lastTime: open.lastTime, open, journey: null });
   }
 
   /** Lets go what may leave, the oldest first, at most `most`; every journey at hand is learned from before. */
@@ -146,10 +151,11 @@ export class Explainer {
     if (this.#held.length === 0) return NOTHING;
     this.#diagnosis ??= new Diagnosis(this.#book, this.#flows, this.#hosts, this.#takes);
     const diagnosis = this.#diagnosis;
-    this.#held.sort((a, b) => a.open.number - b.open.number);
+    this.#held.sort((a, b) => a.number - b.number);
     for (const held of this.#held) {
-      if (held.journey !== null) continue;
+      if (held.open === null) continue;
       held.journey = assembleJourney(held.open, this.#book);
+      held.open = null;
       diagnosis.learn(held.journey);
     }
     const waiting = waitingTogether(

@@ -45,6 +45,9 @@ export type Rival = Omit<Mapping, "direction">;
 
 const MOST_CONNECTIONS = 100_000;
 
+/** Requests under way: an answer comes soon, or hardly ever. */
+const MOST_WAITING = 20_000;
+
 /** Where an answer was seen whose request went another way. */
 export interface OtherWay {
   readonly netns: string;
@@ -57,7 +60,12 @@ interface Waiting {
   readonly trail: Trail;
   /** The first of those that are alike: it was sent again. */
   readonly first: string;
-  readonly answer: (answer: Answer) => void;
+}
+
+/** A packet turned out to be the first answer to a request. */
+export interface Answered {
+  readonly request: Trail;
+  readonly answer: Answer;
 }
 
 export class FlowMemory {
@@ -71,48 +79,41 @@ export class FlowMemory {
   readonly #ways = new Map<string, Map<string, string>>();
   readonly #waiting = new Map<string, Waiting>();
 
-  /**
-   * Learns this packet's translation, and calls `onAnswer` when a later packet turns out to be the first answer to it.
-   *
-   * @returns the request that this packet is the first answer to; null where it is none
-   */
-  learn(journey: Journey, trail: Trail, onAnswer: (answer: Answer) => void): Trail | null {
+  /** Learns this packet's translation, and finds the request that it is the first answer to; null where it is none. */
+  learn(journey: Journey, trail: Trail): Answered | null {
     const original = tupleOf(journey.first?.packet ?? null);
     const translated = tupleOf(journey.last?.packet ?? null);
     if (original === null || translated === null || journey.first === null) return null;
     const protocol = journey.first.packet.protocol ?? "";
+    const key = tupleKey(journey.netns, protocol, original);
     if (!isSame(original, translated)) {
-      const known = this.#mappings.get(tupleKey(journey.netns, protocol, original));
+      const known = this.#mappings.get(key);
       const rival = this.#mappings.get(tupleKey(journey.netns, protocol, inverse(translated)));
       if (rival !== undefined && !isSame(rival.original, original) && isSame(rival.translated, translated))
-        remember(this.#rivals, tupleKey(journey.netns, protocol, original), rival);
+        remember(this.#rivals, key, rival);
       else if (known === undefined)
         this.#keep(journey.netns, protocol, { original, translated, shownBy: journey.id });
     }
-    const key = tupleKey(journey.netns, protocol, original);
     this.silences.heard(key);
     this.#passed(journey, protocol, original);
     const waiting = this.#waiting.get(key);
     if (waiting !== undefined) {
       this.#waiting.delete(key);
       this.silences.answered(journey.netns, protocol);
-      waiting.answer({
+      const answer = {
         journey: journey.id,
         afterNanos: nanosBetween(waiting.trail.firstTime, journey.firstTime),
         isReset: ((journey.first.packet.tcp?.flags ?? 0) & TCP_FLAG_BITS.RST) !== 0,
-      });
-      return waiting.trail;
+      };
+      return { request: waiting.trail, answer };
     }
     if (isRequest(journey.first.packet)) {
       const answerKey = tupleKey(journey.netns, protocol, inverse(translated));
       const before = this.#waiting.get(answerKey);
       const isAgain = before !== undefined && isSentAgain(before.trail, trail);
       if (isAgain) this.silences.sentAgain(before.trail.id, before.first);
-      remember(this.#waiting, answerKey, {
-        trail,
-        first: isAgain ? before.first : journey.id,
-        answer: onAnswer,
-      });
+      const first = isAgain ? before.first : journey.id;
+      remember(this.#waiting, answerKey, { trail, first }, MOST_WAITING);
     }
     return null;
   }
@@ -128,6 +129,7 @@ export class FlowMemory {
 
   /** The answer to this packet passed another host that has not seen the packet itself; null where none did. */
   answeredAnotherWay(journey: Journey): OtherWay | null {
+    if (this.#ways.size === 0) return null;
     const left = tupleOf(journey.last?.packet ?? null);
     if (left === null || journey.netns === null) return null;
     const protocol = journey.last?.packet.protocol ?? "";
@@ -175,6 +177,7 @@ export class FlowMemory {
    * established …) only the kernel knew at that moment. Null where conntrack told of none.
    */
   connectionOf(journey: Journey): ConntrackView | null {
+    if (this.#connections.size === 0) return null;
     const tuple = tupleOf(journey.first?.packet ?? null);
     if (tuple === null || journey.first === null) return null;
     const protocol = journey.first.packet.protocol ?? "";
@@ -186,6 +189,7 @@ export class FlowMemory {
 
   /** The connection that had this packet's translation before; null where none is known. */
   rivalOf(journey: Journey): Rival | null {
+    if (this.#rivals.size === 0) return null;
     const tuple = tupleOf(journey.first?.packet ?? null);
     if (tuple === null || journey.first === null) return null;
     return this.#rivals.get(tupleKey(journey.netns, journey.first.packet.protocol ?? "", tuple)) ?? null;
@@ -193,6 +197,7 @@ export class FlowMemory {
 
   /** The translation of this packet's connection that conntrack or another journey showed; null where none did. */
   mappingOf(journey: Journey): Mapping | null {
+    if (this.#mappings.size === 0) return null;
     const tuple = tupleOf(journey.first?.packet ?? null);
     if (tuple === null || journey.first === null) return null;
     const protocol = journey.first.packet.protocol ?? "";
@@ -209,10 +214,15 @@ function isSentAgain(before: Trail, now: Trail): boolean {
   return first?.icmp?.sequence != null && first.icmp.sequence === second?.icmp?.sequence;
 }
 
-function remember<Value>(map: Map<string, Value>, key: string, value: Value): void {
+function remember<Value>(
+  map: Map<string, Value>,
+  key: string,
+  value: Value,
+  most: number = MOST_CONNECTIONS,
+): void {
   map.delete(key);
   map.set(key, value);
-  if (map.size <= MOST_CONNECTIONS) return;
+  if (map.size <= most) return;
   const oldest = map.keys().next();
   if (!oldest.done) map.delete(oldest.value);
 }

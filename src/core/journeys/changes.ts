@@ -7,6 +7,8 @@ import type { Statement } from "../rulesets/ruleset.ts";
 import type { Change, ChangedField } from "./journey.ts";
 import { isMasked } from "./same-packet.ts";
 
+const NO_CHANGES: readonly Change[] = [];
+
 /**
  * The changes from one sighting to the next, as far as both tell. `by` says what is likely when no rule did it: the
  * caller knows the rules in between.
@@ -17,6 +19,7 @@ export function changesBetween(
   tracer: StepEvent["tracer"],
   crossedHook: boolean,
 ): readonly Change[] {
+  if (before === now) return NO_CHANGES;
   const changes: Change[] = [];
   const compare = (
     field: ChangedField,

@@ -27,6 +27,7 @@ import { FRAGMENT_PRIORITY, SELECTOR_PRIORITY } from "../plans/own-chains.ts";
 import { isOwnTable } from "../plans/own-table.ts";
 import { resolveStep } from "../rulesets/resolve.ts";
 import type { RuleBook } from "../rulesets/rule-book.ts";
+import { StepMemo } from "../rulesets/step-memo.ts";
 import { Candidates } from "./candidates.ts";
 import { type Choice, choose, type Fit, type Fitting } from "./choice.ts";
 import type { LinkReason } from "./journey.ts";
@@ -73,6 +74,8 @@ export class Linker {
   readonly #candidates = new Candidates();
   readonly #translations = new Translations();
   readonly #byTraceId = new Map<string, OpenJourney>();
+  /** iptables' base chains, whose names and listings tell their place, whatever the packet. */
+  readonly #named = new StepMemo((step) => placeOfBaseChain(step, null, this.#book));
   #choosesFrames = false;
   /** Through, and not yet handed out: nothing but what is told beside the trace can be added. */
   readonly #over = new Candidates();
@@ -249,15 +252,14 @@ export class Linker {
   }
 
   #placeOf(event: StepEvent, sighting: Sighting | null, journey: OpenJourney | null): Place | null {
+    if (event.tracer === "xtables") {
+      const named = this.#named.of(event);
+      return named ?? (sighting === null ? null : placeOfJumpedChain(event, sighting));
+    }
     const seen = chainSeen(event, event.table, event.chain);
     // A policy is spoken by a base chain only, so its name may be trusted even where no headers are shown.
     const witness = sighting ?? (event.step === "policy" ? (journey?.last ?? UNSEEN) : null);
-    const base = placeOfBaseChain(seen, witness, this.#book, journey?.placeIn(event.tracer) ?? null);
-    if (base !== null) return base;
-    if (sighting === null) return null;
-    const current = journey?.placeIn(event.tracer) ?? null;
-    if (current !== null && event.tracer === "nft") return null;
-    return event.tracer === "xtables" ? placeOfJumpedChain(seen, sighting) : null;
+    return placeOfBaseChain(seen, witness, this.#book, journey?.placeIn(event.tracer) ?? null);
   }
 
   #search(event: Headed, sighting: Sighting, place: Place | null, known: OpenJourney | null): Found | null {

@@ -52,7 +52,7 @@ export const NO_RELATIONS: Relations = {
 };
 
 /** Headers of packets that an error could quote, or a reset answer. */
-const MOST_SHAPES = 100_000;
+const MOST_SHAPES = 40_000;
 const MOST_KEPT = 50_000;
 /** Journeys alike in all headers that are kept, and that are named. */
 const MOST_ALIKE = 1_000;

@@ -11,6 +11,7 @@ import { hookOfBuiltInChain, XTABLES_HOOKS, xtablesPriority } from "../netfilter
 import type { Verdict } from "../netfilter/verdict.ts";
 import type { FoundRule, RuleBook } from "./rule-book.ts";
 import type { BaseChain, Chain, Rule, Statement, Table } from "./ruleset.ts";
+import { StepMemo } from "./step-memo.ts";
 import { isTailEntry } from "./unconditional.ts";
 
 export interface ResolvedStep {
@@ -41,8 +42,18 @@ export interface ResolvedStep {
 
 /** Resolves a step against the rules; says less, never something wrong, where they do not fit. */
 export function resolveStep(step: StepEvent, book: RuleBook): ResolvedStep {
-  return step.tracer === "nft" ? resolveNft(step, book) : resolveXtables(step, book);
+  if (step.tracer === "nft") return resolveNft(step, book);
+  if (step.verdict !== null || step.toChain !== null) return resolveXtables(step, book);
+  let memo = MEMOS.get(book);
+  if (memo === undefined) {
+    memo = new StepMemo((asked) => resolveXtables(asked, book));
+    MEMOS.set(book, memo);
+  }
+  return memo.of(step);
 }
+
+/** ip_tables' tracer says nothing but which rule it was, so the answer is the same for every packet. */
+const MEMOS = new WeakMap<RuleBook, StepMemo<ResolvedStep>>();
 
 function resolveXtables(step: StepEvent, book: RuleBook): ResolvedStep {
   const found = book.findChain(step);

@@ -56,6 +56,8 @@ export interface ListedChain {
 
 type Entry = ListedChain;
 
+const NONE: readonly Entry[] = [];
+
 export class RuleBook {
   /** By world and name; in the order in which the rulesets were given. */
   readonly #entries = new Map<string, Entry[]>();
@@ -185,9 +187,14 @@ export class RuleBook {
    * steps of one that no other listing names.
    */
   #candidates(world: World, query: ChainQuery): readonly Entry[] {
-    const entries = this.#entries.get(`${world} ${query.family} ${query.table} ${query.chain}`) ?? [];
+    if (this.#entries.size === 0) return NONE;
+    const entries = this.#entries.get(`${world} ${query.family} ${query.table} ${query.chain}`);
+    if (entries === undefined) return NONE;
     const netns = this.#namespaces.has(query.netns) ? query.netns : this.#onlyNamespace(query.netns);
-    return netns === undefined ? [] : entries.filter((entry) => entry.ruleset.netns === netns);
+    if (netns === undefined) return NONE;
+    return entries.every((entry) => entry.ruleset.netns === netns)
+      ? entries
+      : entries.filter((entry) => entry.ruleset.netns === netns);
   }
 
   #onlyNamespace(asked: string | null): string | null | undefined {

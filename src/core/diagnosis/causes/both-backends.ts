@@ -8,6 +8,8 @@ import type { Finding } from "../finding.ts";
 import { chainName } from "../rule-words.ts";
 
 export const bothBackends: Diagnose = (journey) => {
+  const [first] = journey.steps;
+  if (journey.steps.every(({ event }) => event.tracer === first?.event.tracer)) return [];
   const hops = new Set(journey.steps.map(({ hop }) => hop));
   return [...hops].flatMap((hop) => atHop(journey, hop)).slice(0, 1);
 };

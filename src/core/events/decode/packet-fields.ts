@@ -131,6 +131,12 @@ export class PacketFields {
   /** Whether an address or a word of IPv6 was seen. */
   isIpv6 = false;
 
+  /** The record that was read last, empty where it cannot be compared with the next, and where it stands in its line. */
+  #record = "";
+  #recordAt = 0;
+  /** Undefined until it is asked for. */
+  #sighting: Sighting | null | undefined = undefined;
+
   #seen = 0;
   #open = false;
   #at = 0;
@@ -218,8 +224,28 @@ export class PacketFields {
 
   /** Reads the record in `text` from `from`, at most to `to`. */
   scan(text: string, from: number, to: number): void {
+    if (this.#readBefore(text, from, to)) return;
     this.#clear();
     this.#read(text, from, to, false);
+  }
+
+  /**
+   * A packet's lines of one hook are alike but for their heads: what the line before said is not read again, and its
+   * sighting serves for both.
+   */
+  #readBefore(text: string, from: number, to: number): boolean {
+    const record = to === text.length && this.#style === "log" ? text.slice(from) : "";
+    if (record !== "" && record === this.#record) {
+      const shift = from - this.#recordAt;
+      this.end += shift;
+      this.#lastToken += shift;
+      this.#recordAt = from;
+      return true;
+    }
+    this.#record = record;
+    this.#recordAt = from;
+    this.#sighting = undefined;
+    return false;
   }
 
   /**
@@ -232,7 +258,12 @@ export class PacketFields {
 
   /** What was read, with the circumstances; null where nothing was. */
   sighting(): Sighting | null {
-    if (this.isEmpty) return null;
+    if (this.#sighting !== undefined && this.#style === "log") return this.#sighting;
+    this.#sighting = this.isEmpty ? null : this.#newSighting();
+    return this.#sighting;
+  }
+
+  #newSighting(): Sighting {
     return {
       packet: this.packet(),
       in: this.#in,
