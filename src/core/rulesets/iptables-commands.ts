@@ -150,7 +150,14 @@ export class CommandCollector {
       draft.tables.set(command.table, table);
     }
     const { words } = command;
-    const edit = { words, counters: null, line, unseenChain: "assumed", allowsProse: true } as const;
+    const edit = {
+      words,
+      counters: null,
+      line,
+      unseenChain: "assumed",
+      spelling: "shell",
+      allowsProse: true,
+    } as const;
     const reason = applyEdit(table, edit);
     if (reason !== null) this.#problems.push(problem(line, joinRaw(words), reason));
   }

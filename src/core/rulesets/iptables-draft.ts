@@ -7,17 +7,15 @@
  */
 import type { Family } from "../netfilter/family.ts";
 import { hookOfBuiltInChain, XTABLES_HOOKS, xtablesPriority } from "../netfilter/hook.ts";
-import type { RuleSpecification } from "./iptables-rule.ts";
-import { targetStatements } from "./iptables-targets.ts";
-import type { BaseChain, Chain, Counters, Match, Rule, Statement, Table } from "./ruleset.ts";
+import { IptablesRule, type RuleContext } from "./iptables-rule-model.ts";
+import type { RuleSource } from "./iptables-rule-source.ts";
+import type { BaseChain, Chain, Counters, Table } from "./ruleset.ts";
 
 /** A rule before it is known which chains its table has. */
 export interface RuleDraft {
-  readonly specification: RuleSpecification;
+  readonly source: RuleSource;
   readonly counters: Counters | null;
   readonly line: number;
-  /** Without `-A CHAIN`. */
-  readonly words: string;
 }
 
 export interface ChainDraft {
@@ -70,50 +68,28 @@ export class TableDraft {
 
   /** `name` where the text did not say it and it was found out since. */
   finish(family: Family, name: string = this.name): Table {
-    const chains = [...this.chains.values()].map((chain) => this.#finishChain(chain, family, name));
+    const chainNames = new Set(this.chains.keys());
+    const chains = [...this.chains.values()].map((chain) =>
+      finishChain(chain, name, { chain: chain.name, family, chainNames }),
+    );
     return { family, name, chains, opaque: [] };
   }
+}
 
-  #finishChain(draft: ChainDraft, family: Family, table: string): Chain {
-    return {
-      name: draft.name,
-      handle: null,
-      base: baseChainOf(table, draft.name, draft.policy),
-      counters: draft.counters,
-      rules: draft.rules
-        .filter((rule) => !isOfOtherFamily(rule, family))
-        .map((rule, index) => this.#finishRule(rule, index, draft, family)),
-      positions: draft.positions,
-      complete: draft.complete,
-    };
-  }
-
-  #finishRule(draft: RuleDraft, index: number, chain: ChainDraft, family: Family): Rule {
-    const { matches, target, comment } = draft.specification;
-    return {
-      number: chain.elidedAt === null || index < chain.elidedAt ? index + 1 : null,
-      handle: null,
-      text: draft.words === "" ? `-A ${chain.name}` : `-A ${chain.name} ${draft.words}`,
-      short: draft.words,
-      comment,
-      counters: draft.counters,
-      target: target?.name ?? null,
-      matches: matches.filter((match) => !isOwnFamily(match, family)),
-      statements: target === null ? [] : this.#statements(target),
-      line: draft.line,
-    };
-  }
-
-  #statements(target: NonNullable<RuleSpecification["target"]>): Statement[] {
-    if (target.kind === "goto") return [{ kind: "goto", chain: target.name }];
-    if (this.chains.has(target.name) && hookOfBuiltInChain(target.name) === null) {
-      return [{ kind: "jump", chain: target.name }];
-    }
-    const statements = targetStatements(target.name, target.options);
-    // iptables' targets are upper-case: another name is a chain that this text does not show.
-    const isChainName = statements[0]?.kind === "opaque" && /[^A-Z0-9]/.test(target.name);
-    return isChainName && target.options.length === 0 ? [{ kind: "jump", chain: target.name }] : statements;
-  }
+function finishChain(draft: ChainDraft, table: string, context: RuleContext): Chain {
+  const { elidedAt } = draft;
+  return {
+    name: draft.name,
+    handle: null,
+    base: baseChainOf(table, draft.name, draft.policy),
+    counters: draft.counters,
+    rules: ofFamily(draft.rules, context.family).map((rule, index) => {
+      const number = elidedAt === null || index < elidedAt ? index + 1 : null;
+      return new IptablesRule(number, rule, context);
+    }),
+    positions: draft.positions,
+    complete: draft.complete,
+  };
 }
 
 /** Where a chain of this name hangs; null for a chain of the user's. */
@@ -129,15 +105,11 @@ export function baseChainOf(table: string, chain: string, policy: string | null)
   };
 }
 
-/** `-4` and `-6` serve files for both families: `ip6tables-restore` leaves a `-4` rule out. */
-function isOfOtherFamily(rule: RuleDraft, family: Family): boolean {
-  if (family !== "ip" && family !== "ip6") return false;
-  return rule.specification.matches.some((match) => match.kind === "family" && match.value !== family);
-}
-
-/** `-4` in an IPv4 table says nothing. */
-function isOwnFamily(match: Match, family: Family): boolean {
-  return match.kind === "family" && /^(-4|-6|--ipv[46])$/.test(match.text) && match.value === family;
+function ofFamily(rules: readonly RuleDraft[], family: Family): readonly RuleDraft[] {
+  const isOther = ({ source }: RuleDraft): boolean =>
+    source.onlyIn !== null && source.onlyIn !== family && (family === "ip" || family === "ip6");
+  // `-4` and `-6` serve files for both families: `ip6tables-restore` leaves a `-4` rule out.
+  return rules.some(isOther) ? rules.filter((rule) => !isOther(rule)) : rules;
 }
 
 /**
@@ -148,20 +120,9 @@ export function familyOfRules(tables: Iterable<TableDraft>): "ip" | "ip6" | null
   let isIpv4 = false;
   for (const table of tables) {
     for (const chain of table.chains.values()) {
-      for (const rule of chain.rules) {
-        for (const match of rule.specification.matches) {
-          if (match.kind === "source" || match.kind === "destination") {
-            if (match.value.includes(":")) return "ip6";
-            if (/^\d+\.\d+\.\d+\.\d+/.test(match.value)) isIpv4 = true;
-          } else if (match.kind === "protocol") {
-            if (/^(ipv6-icmp|icmpv6|58)$/.test(match.value)) return "ip6";
-            if (match.value === "icmp") isIpv4 = true;
-          } else if (match.kind === "icmp-type" && match.text.includes("--icmpv6-type")) {
-            return "ip6";
-          }
-        }
-        const options = rule.specification.target?.options ?? [];
-        if (options.some((word) => /^icmp6-/.test(word.value))) return "ip6";
+      for (const { source } of chain.rules) {
+        if (source.family === "ip6") return "ip6";
+        if (source.family === "ip") isIpv4 = true;
       }
     }
   }

@@ -93,7 +93,14 @@ export class IptablesDump {
     const letter = editLetter(words[0]?.value);
     const name = words[1]?.value ?? "";
     const unseenChain = letter === "-P" ? "known" : "assumed";
-    const reason = applyEdit(table, { words, counters, line, unseenChain, allowsProse: this.#isUnnamed });
+    const reason = applyEdit(table, {
+      words,
+      counters,
+      line,
+      unseenChain,
+      spelling: "restore",
+      allowsProse: this.#isUnnamed,
+    });
     if (reason !== null) return reason;
     if (letter === "-P") this.#readPolicyCounters(table, name, words);
     if (letter === "-A") this.#chain = name;

@@ -7,6 +7,7 @@ import { hookOfBuiltInChain } from "../netfilter/hook.ts";
 import type { ChainDraft, RuleDraft, TableDraft } from "./iptables-draft.ts";
 import type { RuleSpecification } from "./iptables-rule.ts";
 import { parseRuleWords } from "./iptables-rule.ts";
+import { RuleSource } from "./iptables-rule-source.ts";
 import type { Chain, Counters, Match } from "./ruleset.ts";
 import type { Word } from "./words.ts";
 import { joinRaw } from "./words.ts";
@@ -18,6 +19,8 @@ export interface Edit {
   readonly line: number;
   /** For a chain that this text did not create: whether its rules are taken to be all there are. */
   readonly unseenChain: Chain["positions"];
+  /** Whose quoting the words have: that of `iptables-restore`, or a shell's. */
+  readonly spelling: "restore" | "shell";
   /** Behind a command, prose may follow (`… -j DROP will drop it`): it is cut off in silence. */
   readonly allowsProse: boolean;
 }
@@ -98,17 +101,17 @@ function editRule(table: TableDraft, letter: string, chainName: string, edit: Ed
   const specification = hasStray ? withOpaque(parsed, parsed.stray ?? "") : parsed;
   const ruleWords = parsed.stray === null || hasStray ? joinRaw(words) : specificationText(parsed);
   if (letter === "-D") {
-    const at = chain.rules.findIndex((rule) => sameRule(rule.specification, specification));
+    const at = chain.rules.findIndex((rule) => sameRule(rule.source.read(), specification));
     if (at === -1) return "deletes a rule that is not there";
     chain.rules.splice(at, 1);
     return null;
   }
-  const drafts = onePerAddress(specification).map((single, _, all) => ({
-    specification: single,
-    counters: edit.counters ?? single.counters,
-    line: edit.line,
-    words: all.length > 1 ? specificationText(single) : withoutCounters(ruleWords, single),
-  }));
+  const drafts = onePerAddress(specification).map((single, _, all): RuleDraft => {
+    const text = all.length > 1 ? specificationText(single) : withoutCounters(ruleWords, single);
+    const isKept = edit.spelling !== "restore" || parsed.stray !== null || all.length > 1;
+    const source = new RuleSource(text, single, isKept);
+    return { source, counters: edit.counters ?? single.counters, line: edit.line };
+  });
   place(chain, letter, position, drafts);
   // The rule keeps its place, so that those behind it keep theirs.
   return hasStray ? `not understood: ${parsed.stray}` : null;
@@ -130,13 +133,12 @@ function place(chain: ChainDraft, letter: string, position: number | null, draft
 }
 
 /** `-s a,b` makes one rule for each pair of source and destination (`append_entry`, iptables/iptables.c). */
-function onePerAddress(specification: RuleSpecification): RuleSpecification[] {
+function onePerAddress(specification: RuleSpecification): readonly RuleSpecification[] {
+  if (!specification.matches.some(isListOfAddresses)) return [specification];
   let all = [specification];
   for (const kind of ["source", "destination"] as const) {
     all = all.flatMap((one) => {
-      const at = one.matches.findIndex(
-        (match) => match.kind === kind && !match.negated && match.value.includes(","),
-      );
+      const at = one.matches.findIndex((match) => match.kind === kind && isListOfAddresses(match));
       const match = one.matches[at];
       if (match === undefined) return [one];
       return match.value.split(",").map((address) => ({
@@ -146,6 +148,10 @@ function onePerAddress(specification: RuleSpecification): RuleSpecification[] {
     });
   }
   return all;
+}
+
+function isListOfAddresses({ kind, negated, value }: Match): boolean {
+  return (kind === "source" || kind === "destination") && !negated && value.includes(",");
 }
 
 function withAddress(match: Match, address: string): Match {

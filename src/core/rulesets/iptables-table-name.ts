@@ -20,8 +20,7 @@ export function inferTable(draft: TableDraft): InferredTable {
   const names = [...draft.chains.keys()];
   const targets = new Set<string>();
   for (const chain of draft.chains.values()) {
-    for (const rule of chain.rules)
-      if (rule.specification.target !== null) targets.add(rule.specification.target.name);
+    for (const { source } of chain.rules) if (source.target !== null) targets.add(source.target);
   }
   return inferTableOf(names, targets);
 }

@@ -9,6 +9,7 @@
 import type { StepEvent } from "../events/event.ts";
 import type { Family } from "../netfilter/family.ts";
 import type { Hook } from "../netfilter/hook.ts";
+import { IptablesRule } from "./iptables-rule-model.ts";
 import { iptablesTextKey, nftTextKey } from "./rule-text.ts";
 import type { BaseChain, Chain, Rule, Ruleset, Table } from "./ruleset.ts";
 
@@ -224,7 +225,7 @@ export class RuleBook {
       // A listing that does not tell its backend may be of the other one: then every line must fit.
       const isCertain = ruleset.backend === "nft";
       if (isCertain || twin.rules.every((one, index) => couldBeSame(one, chain.rules[index] as Rule))) {
-        return { ...line, handle: rule.handle };
+        return line instanceof IptablesRule ? line.withHandle(rule.handle) : { ...line, handle: rule.handle };
       }
     }
     return rule;

@@ -38,7 +38,10 @@ it("writes from the parts, not from the text", () => {
         chains: [
           {
             ...nat,
-            rules: nat.rules.map((rule) => ({ ...rule, matches: [], text: "something else" })),
+            rules: nat.rules.map(({ number, handle, comment, counters, target, statements, line }) => {
+              const parts = { number, handle, comment, counters, target, statements, line };
+              return { ...parts, matches: [], text: "something else", short: "something else" };
+            }),
           },
         ],
       },
