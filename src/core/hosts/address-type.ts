@@ -2,8 +2,9 @@
  * What an address is to a host: `inet_addr_type` (`net/ipv4/fib_frontend.c`) looks it up in the table `local` alone, where the
  * kernel keeps the host's own addresses and broadcasts, and calls what is not there unicast.
  */
+
+import { contains, familyOf } from "../packets/prefix.ts";
 import type { HostSnapshot, RouteType } from "./host.ts";
-import { contains, familyOf } from "./prefix.ts";
 
 /** Null where the table was not read, or the text is no address. */
 export function addressTypeOn(host: HostSnapshot, address: string): RouteType | null {

@@ -2,9 +2,12 @@
  * The route of a packet that this host makes (`ip_route_output_key_hash_rcu`, `ip6_route_output_flags`): the look-up, and
  * what the kernel does where a socket is bound to an interface.
  */
+
+import { contains } from "../packets/prefix.ts";
 import type { HostSnapshot } from "./host.ts";
-import { contains } from "./prefix.ts";
 import { lookUpRoute, type RouteAnswer, type Routed, type RouteQuestion } from "./route-lookup.ts";
+import { mustBeOnInterface } from "./route-table.ts";
+import { flowOf, isVrf } from "./vrf.ts";
 
 /** @param question with `in` null */
 export function depart(host: HostSnapshot, question: RouteQuestion): RouteAnswer {
@@ -13,6 +16,9 @@ export function depart(host: HostSnapshot, question: RouteQuestion): RouteAnswer
   if (out !== null) {
     const link = host.links?.find(({ name }) => name === out);
     if (link?.isUp === false) return { kind: "no-route", assumptions: [] };
+    // A VRF is no link (`vrf_link_scope_lookup`).
+    if (family === "ip6" && mustBeOnInterface(dst) && isVrf(host, out))
+      return { kind: "no-route", assumptions: [] };
     if (family === "ip" && isLinkWide(dst)) return onTheLinkOf(out, typeOf(dst));
   }
   if (out === null && family === "ip" && question.src !== null && typeOf(dst) !== "unicast") {
@@ -22,9 +28,15 @@ export function depart(host: HostSnapshot, question: RouteQuestion): RouteAnswer
   }
   const answer = lookUpRoute(host, question);
   if (family !== "ip") return answer;
-  // "Apparently, routing tables are wrong. Assume, that the destination is on link" (net/ipv4/route.c).
-  if (out !== null && (answer.kind === "no-route" || answer.kind === "refused"))
-    return onTheLinkOf(out, typeOf(dst));
+  if (answer.kind === "no-route" || answer.kind === "refused") {
+    const flow = flowOf(host, question);
+    if (flow.vrf === "not-known")
+      return { kind: "not-known", why: `whether ${out} belongs to a VRF was not told` };
+    // "Apparently, routing tables are wrong. Assume, that the destination is on link" (net/ipv4/route.c). In a VRF they are right.
+    if (flow.out !== null && (flow.vrf === null || typeOf(dst) === "multicast"))
+      return onTheLinkOf(flow.out, typeOf(dst));
+    return answer;
+  }
   if (answer.kind !== "routed" || answer.type !== "unicast") return answer;
   return { ...answer, type: typeOf(dst) };
 }

@@ -5,6 +5,10 @@
  * `absences`: an empty list means that the host has none, never that nobody looked.
  */
 
+import type { IpFamily } from "../packets/prefix.ts";
+
+export type { IpFamily } from "../packets/prefix.ts";
+
 export const SNAPSHOT_SCHEMA = "nfpath/snapshot@1";
 
 /** The file: every namespace that was asked for. */
@@ -14,8 +18,6 @@ export interface Snapshot {
   readonly kernel: string | null;
   readonly hosts: readonly HostSnapshot[];
 }
-
-export type IpFamily = "ip" | "ip6";
 
 export interface HostSnapshot {
   /** As the user named it; null for the namespace nfpath ran in, or where the source does not tell. */

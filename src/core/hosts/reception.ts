@@ -2,8 +2,9 @@
  * What the kernel decides about a packet that came in, behind PREROUTING: `ip_route_input_slow` and the checks around it, in
  * its order. Addresses that cannot be right first, then the route, then whether it may be forwarded, then its source.
  */
+
+import { addressBits, contains } from "../packets/prefix.ts";
 import type { HostSnapshot } from "./host.ts";
-import { addressBits, contains } from "./prefix.ts";
 import { checkSource, type SourceCheck } from "./reverse-path.ts";
 import {
   lookUpRoute,

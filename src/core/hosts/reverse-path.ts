@@ -8,6 +8,7 @@
 import type { Address, HostSnapshot, PolicyRule } from "./host.ts";
 import { lookUpRoute, type RouteAnswer, type RouteQuestion, usualRules } from "./route-lookup.ts";
 import { eitherOf, largerOfBoth, ofInterface } from "./settings.ts";
+import { isVrf, vrfOf } from "./vrf.ts";
 
 export type SourceCheck =
   | { readonly kind: "passes"; readonly mode: number; readonly back: RouteAnswer | null }
@@ -32,7 +33,7 @@ export function checkSource(host: HostSnapshot, question: RouteQuestion, out: st
   }
   const usesMark = eitherOf(host, dev, "src_valid_mark");
   if (usesMark === null) return notKnown(`src_valid_mark of ${dev} was not read`);
-  const way = wayBack(question, out, usesMark);
+  const way = wayBack(host, question, out, usesMark);
   const back = lookUpRoute(host, way);
   if (back.kind === "not-known") return back;
   const lastResort = (): SourceCheck =>
@@ -48,7 +49,8 @@ export function checkSource(host: HostSnapshot, question: RouteQuestion, out: st
   const ways = back.type === "local" ? (back.route?.nexthops ?? []) : back.ways;
   // Every way of the route counts, also one that the kernel would not choose now.
   const leavesBy = [...ways, ...(back.route?.nexthops ?? [])];
-  if (leavesBy.some((hop) => hop.dev === dev)) return { kind: "passes", mode, back };
+  if (leavesBy.some((hop) => hop.dev === dev || (isVrf(host, dev) && isPartOf(host, hop.dev, dev))))
+    return { kind: "passes", mode, back };
   const hasAddress = host.addresses?.some((address) => address.family === "ip" && address.dev === dev);
   if (hasAddress === undefined) return notKnown("the addresses were not listed");
   if (!hasAddress) return lastResort();
@@ -91,7 +93,12 @@ function isSame(rule: PolicyRule, other: PolicyRule | undefined): boolean {
 }
 
 /** The packet turned round, as if it came in where the other one leaves. */
-function wayBack(question: RouteQuestion, out: string | null, usesMark: boolean): RouteQuestion {
+function wayBack(
+  host: HostSnapshot,
+  question: RouteQuestion,
+  out: string | null,
+  usesMark: boolean,
+): RouteQuestion {
   return {
     ...question,
     dst: question.src ?? "",
@@ -102,7 +109,17 @@ function wayBack(question: RouteQuestion, out: string | null, usesMark: boolean)
     sport: question.dport,
     dport: question.sport,
     uid: 0,
+    vrf: vrfName(host, question.in),
   };
+}
+
+function vrfName(host: HostSnapshot, dev: string | null): string | null {
+  const vrf = vrfOf(host, dev);
+  return vrf === null || vrf === "not-known" ? null : vrf.name;
+}
+
+function isPartOf(host: HostSnapshot, dev: string | null, vrf: string): boolean {
+  return vrfName(host, dev) === vrf;
 }
 
 /** Where a person looks: `net.ipv4.conf.all.rp_filter = 1`, whichever of the two is the larger. */

@@ -5,11 +5,14 @@
  * What cannot be computed is `not-known`, never guessed. What had to be taken for granted, because a listing is missing, is
  * told with the answer.
  */
+
+import { parsePrefix } from "../packets/prefix.ts";
+import { tableName } from "./decode/routes.ts";
 import type { HostSnapshot, IpFamily, NextHop, PolicyAction, PolicyRule, Route } from "./host.ts";
-import { parsePrefix } from "./prefix.ts";
 import { RouteTable, type Usability } from "./route-table.ts";
 import { meetsRule, type RouteQuestion } from "./rule-match.ts";
 import { eitherOf } from "./settings.ts";
+import { type Flow, flowOf } from "./vrf.ts";
 
 export type { RouteQuestion } from "./rule-match.ts";
 
@@ -107,9 +110,10 @@ class RoutingTables {
     const { routes } = this.#host.routing[this.#family];
     if (routes === null) return { kind: "not-known", why: "the routes were not listed" };
     const assumptions = this.#assumptions;
+    const flow = flowOf(this.#host, question);
     for (let at = 0; at < this.#rules.length; at++) {
       const rule = this.#rules[at] as PolicyRule;
-      const met = meetsRule(this.#host, rule, question);
+      const met = meetsRule(this.#host, rule, question, flow);
       if (met === false) continue;
       if (met === null)
         return { kind: "not-known", why: `whether policy rule ${rule.priority} meets it cannot be told` };
@@ -119,7 +123,7 @@ class RoutingTables {
         if (target > at) at = target - 1;
         continue;
       }
-      const answer = this.#follow(rule, action, question);
+      const answer = this.#follow(rule, action, question, flow);
       if (answer !== null) return answer.kind === "not-known" ? answer : { ...answer, assumptions };
     }
     return { kind: "no-route", assumptions };
@@ -130,17 +134,33 @@ class RoutingTables {
     rule: PolicyRule,
     action: Exclude<PolicyAction, { kind: "goto" }>,
     question: RouteQuestion,
+    flow: Flow,
   ): RouteAnswer | null {
+    // Whether an IPv6 source was chosen counts with the interface as it was asked for.
+    const asked = flow.out === question.out ? question : { ...question, out: flow.out };
     switch (action.kind) {
       case "nop":
         return null;
       case "l3mdev":
-        return { kind: "not-known", why: "it belongs to a VRF" };
+        return this.#askVrf(rule, asked, flow);
       case "table":
-        return this.#ask(rule, action, question);
+        return this.#ask(rule, action, asked);
       default:
         return { kind: "refused", how: action.kind, route: null, rule, assumptions: [] };
     }
+  }
+
+  #askVrf(rule: PolicyRule, question: RouteQuestion, { vrf }: Flow): RouteAnswer | null {
+    if (vrf === null || vrf === "not-known" || vrf.vrfTable === null)
+      return { kind: "not-known", why: "it belongs to a VRF, of which the table was not told: ip -d link" };
+    const table = tableName(vrf.vrfTable);
+    // `ip route` prints a table by the name that rt_tables gives it, and `ip -d link` by its number.
+    if (
+      !this.#tables.has(table) &&
+      [...this.#tables.keys()].some((name) => !/^\d+$|^(local|main|default)$/.test(name))
+    )
+      return { kind: "not-known", why: `table ${table} of VRF ${vrf.name} may be listed under a name` };
+    return this.#ask(rule, { kind: "table", table, suppressPrefixLength: null }, question);
   }
 
   #ask(

@@ -2,9 +2,10 @@
  * One routing table, looked up as the kernel does: the longest prefix first, and of equal ones the best metric that has a
  * usable way; where none has, the next shorter prefix.
  */
+
+import { addressBits, BITS, contains, firstBits, parsePrefix } from "../packets/prefix.ts";
 import { REFUSING } from "./decode/routes.ts";
 import type { IpFamily, NextHop, Route } from "./host.ts";
-import { addressBits, BITS, contains, firstBits, parsePrefix } from "./prefix.ts";
 import { DSCP, type RouteQuestion } from "./rule-match.ts";
 
 /** `ways` are those that the kernel chooses from by a hash, or one. */
@@ -130,7 +131,7 @@ function amongIpv6(routes: readonly Route[], question: RouteQuestion, usability:
     ({ family, src }) => src === null || (question.src !== null && contains(family, src, question.src)),
   );
   const wanted = question.out ?? question.in;
-  const isStrict = mustBeOnInterface(question);
+  const isStrict = isBoundToInterface(question);
   const isFree = { ...question, out: null };
   for (let at = 0; at < fitting.length; ) {
     const first = fitting[at] as Route;
@@ -168,10 +169,13 @@ function waysIpv6(
   return ways.filter((way) => isUsable(way, question, usability) && (only === null || way.dev === only));
 }
 
-/** `rt6_need_strict`: multicast and link-local. An interface that is asked for without a source counts too. */
-function mustBeOnInterface({ dst, out, src, in: inside }: RouteQuestion): boolean {
+/** An interface that is asked for without a source counts too. */
+function isBoundToInterface({ dst, out, src, in: inside }: RouteQuestion): boolean {
+  return mustBeOnInterface(dst) || (inside === null && out !== null && src === null);
+}
+
+/** `rt6_need_strict`: multicast, link-local and loopback. */
+export function mustBeOnInterface(dst: string): boolean {
   const bits = addressBits("ip6", dst) ?? 0n;
-  const isLocalScope = bits >> 120n === 0xffn || bits >> 118n === 0xfe80n >> 6n;
-  if (isLocalScope || bits === 1n) return true;
-  return inside === null && out !== null && src === null;
+  return bits >> 120n === 0xffn || bits >> 118n === 0xfe80n >> 6n || bits === 1n;
 }

@@ -2,9 +2,11 @@
  * Whether a packet meets a policy rule (`net/core/fib_rules.c` fib_rule_match, `net/ipv4/fib_rules.c` fib4_rule_match,
  * `net/ipv6/fib6_rules.c` fib6_rule_match). Null where that cannot be told.
  */
+
+import { contains } from "../packets/prefix.ts";
 import { protocolNumber } from "../packets/protocols.ts";
 import type { HostSnapshot, IpFamily, PolicyRule, PortRange } from "./host.ts";
-import { contains } from "./prefix.ts";
+import { type Flow, flowOf, isVrf } from "./vrf.ts";
 
 /** A packet as routing sees it at one point of its way. */
 export interface RouteQuestion {
@@ -24,15 +26,23 @@ export interface RouteQuestion {
   readonly sport: number | null;
   readonly dport: number | null;
   readonly uid: number | null;
+  /** The VRF that it is routed by, where its interfaces do not tell, as for the way back to a source. */
+  readonly vrf?: string | null;
 }
 
-export function meetsRule(host: HostSnapshot, rule: PolicyRule, question: RouteQuestion): boolean | null {
+/** @param flow the question's, from `flowOf` */
+export function meetsRule(
+  host: HostSnapshot,
+  rule: PolicyRule,
+  question: RouteQuestion,
+  flow: Flow = flowOf(host, question),
+): boolean | null {
   const all = allOf([
     () => meetsPrefix(rule.from, rule.family, question.src),
     () => meetsPrefix(rule.to, rule.family, question.dst),
     // The kernel calls what it makes itself as coming in by loopback.
-    () => rule.iif === null || rule.iif === (question.in ?? "lo"),
-    () => rule.oif === null || rule.oif === question.out,
+    () => rule.iif === null || meetsInterface(host, rule.iif, question.in ?? "lo", flow, false),
+    () => rule.oif === null || meetsInterface(host, rule.oif, flow.out, flow, true),
     () => meetsMark(rule, question.mark),
     () =>
       rule.tos === null ? true : question.tos === null ? null : (question.tos & DSCP) === (rule.tos & DSCP),
@@ -41,7 +51,7 @@ export function meetsRule(host: HostSnapshot, rule: PolicyRule, question: RouteQ
     () => meetsPorts(rule.dport, question.dport),
     // What comes in belongs to nobody, which the kernel counts as root's.
     () => meetsPorts(rule.uid, question.in === null ? question.uid : 0),
-    () => (rule.action.kind === "l3mdev" ? isOfVrf(host, question) : true),
+    () => (rule.action.kind !== "l3mdev" ? true : flow.vrf === "not-known" ? null : flow.vrf !== null),
     () => (rule.opaque.length === 0 ? true : null),
   ]);
   return all === null ? null : all !== rule.isInverted;
@@ -86,13 +96,18 @@ function meetsPorts(range: PortRange | null, port: number | null): boolean | nul
   return port === null ? null : port >= range.from && port <= range.to;
 }
 
-/** Whether an interface of the packet's belongs to a VRF. Which table that leads to is left to the kernel. */
-function isOfVrf(host: HostSnapshot, { in: inside, out }: RouteQuestion): boolean | null {
-  if (host.links === null) return null;
-  const isPart = host.links.some((link) => {
-    if (link.name !== inside && link.name !== out) return false;
-    const master = host.links?.find((other) => other.name === link.master);
-    return link.kind === "vrf" || (link.master !== null && (master?.kind ?? "vrf") === "vrf");
-  });
-  return isPart ? null : false;
+/**
+ * Of a VRF's interfaces, a rule that names the VRF is met since Linux 6.15 alone, and before by what comes in by its own
+ * device: null where that decides.
+ */
+function meetsInterface(
+  host: HostSnapshot,
+  wanted: string,
+  dev: string | null,
+  { vrf, isByOut }: Flow,
+  isOut: boolean,
+): boolean | null {
+  if (wanted === dev || !isVrf(host, wanted)) return wanted === dev;
+  if (isByOut !== isOut) return false;
+  return vrf === "not-known" || vrf?.name === wanted ? null : false;
 }

@@ -65,7 +65,7 @@ describe("routing of a host that was listed in part", () => {
     expect(lookUpRoute(odd, question)).toEqual({ kind: "not-known", why });
   });
 
-  test("a VRF's packets are the kernel's own business", () => {
+  test("a VRF's packets go by its table, where that was listed", () => {
     const links = `7: red: <NOARP,MASTER,UP,LOWER_UP> mtu 1500 state UP
     link/ether 02:00:00:00:00:07 brd ff:ff:ff:ff:ff:ff
     vrf table 10
@@ -81,7 +81,23 @@ describe("routing of a host that was listed in part", () => {
         ip: { ...host.routing.ip, rules: rules.map((rule) => ({ ...rule, family: "ip" })) },
       },
     };
-    expect(lookUpRoute(vrf, question)).toMatchObject({ kind: "not-known" });
+    expect(lookUpRoute(vrf, question)).toMatchObject({
+      kind: "not-known",
+      why: expect.stringContaining("table 10"),
+    });
+    const own = (table: string): HostSnapshot => {
+      const main = host.routing.ip.routes ?? [];
+      const routes = [...main, ...main.map((route) => ({ ...route, table, metric: 7 }))];
+      return { ...vrf, routing: { ...vrf.routing, ip: { ...vrf.routing.ip, routes, tables: "all" } } };
+    };
+    expect(lookUpRoute(own("10"), question)).toMatchObject({ kind: "routed", route: { table: "10" } });
+    expect(lookUpRoute(own("10"), { ...question, in: null, out: "red" })).toMatchObject({
+      route: { table: "10" },
+    });
+    expect(lookUpRoute(own("crimson"), question)).toMatchObject({
+      kind: "not-known",
+      why: "table 10 of VRF red may be listed under a name",
+    });
     expect(lookUpRoute(vrf, { ...question, in: "eth5" })).toMatchObject({ kind: "routed" });
   });
 });

@@ -3,7 +3,7 @@
  * client, past the host that translated, from an address that the client never asked. The client throws it away.
  */
 import type { HostSnapshot } from "../../hosts/host.ts";
-import { contains, familyOf } from "../../hosts/prefix.ts";
+import { contains, familyOf } from "../../packets/prefix.ts";
 import type { Diagnose } from "../cause.ts";
 import { word } from "../commands.ts";
 

@@ -1,7 +1,7 @@
 /** Interfaces and their addresses as `ip link` and `ip address` tell them. */
 
+import { canonicalAddress } from "../../packets/prefix.ts";
 import type { Address, Link } from "../host.ts";
-import { canonicalAddress } from "../prefix.ts";
 import { Fields, type JsonObject } from "./fields.ts";
 
 export interface LinkWithAddresses {
@@ -98,15 +98,22 @@ export function continueLink(object: Record<string, unknown>, line: string): boo
   }
   if (first === "valid_lft" || first === "altname" || first === "RX:" || first === "TX:" || first === "alias")
     return true;
-  if (/^(veth|bridge|vlan|vxlan|bond|vrf|tun|macvlan|ipvlan|dummy|ifb|wireguard|gre|ipip|sit)$/.test(first)) {
+  if (KINDS.has(first)) {
     object.linkinfo = {
       info_kind: first,
       info_data: first === "vrf" ? { table: words[words.indexOf("table") + 1] } : {},
     };
     return true;
   }
-  return /^(bridge_slave|bond_slave|addrgenmode|vrf_slave)$/.test(first);
+  return /^(\w+_slave|addrgenmode)$/.test(first);
 }
+
+/** As `ip -d link` names them (`ip link help`). */
+const KINDS: ReadonlySet<string> = new Set(
+  `amt bareudp bond bridge can dummy erspan geneve gre gretap gtp hsr ifb ip6erspan ip6gre ip6gretap ip6tnl ipip ipvlan ipvtap
+   macsec macvlan macvtap netdevsim netkit nlmon openvswitch ovpn rmnet sit team tun vcan veth virt_wifi vlan vrf vti vti6 vxcan
+   vxlan wireguard wwan xfrm`.split(/\s+/),
+);
 
 /** `2: eth0    inet 10.0.0.1/24 brd … scope global eth0\ …`: a line of `ip -o address`. */
 export function oneLineAddress(line: string): { readonly name: string; readonly info: JsonObject } | null {

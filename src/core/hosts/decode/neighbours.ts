@@ -1,7 +1,7 @@
 /** Neighbours as `ip neighbour` tells them, and the kernel's ARP table in /proc. */
 
+import { canonicalAddress, familyOf } from "../../packets/prefix.ts";
 import type { Neighbour } from "../host.ts";
-import { canonicalAddress, familyOf } from "../prefix.ts";
 import { Fields, type JsonObject } from "./fields.ts";
 
 export function decodeNeighbour(object: JsonObject): Neighbour | null {

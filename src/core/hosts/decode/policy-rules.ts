@@ -1,7 +1,7 @@
 /** Policy rules as `ip rule` tells them: JSON, or lines that are first brought into the same form. */
 
+import { canonicalPrefix } from "../../packets/prefix.ts";
 import type { IpFamily, PolicyAction, PolicyRule, PortRange } from "../host.ts";
-import { canonicalPrefix } from "../prefix.ts";
 import { Fields, type JsonObject } from "./fields.ts";
 import { tableName } from "./routes.ts";
 

@@ -5,8 +5,8 @@
  * depends on the route (`iproute2 ip/iproute.c`, print_route).
  */
 
+import { canonicalAddress, canonicalPrefix, familyOf } from "../../packets/prefix.ts";
 import type { IpFamily, NextHop, Route, RouteType } from "../host.ts";
-import { canonicalAddress, canonicalPrefix, familyOf } from "../prefix.ts";
 import { Fields, type JsonObject, objectsOf } from "./fields.ts";
 
 const TYPES: ReadonlySet<string> = new Set<RouteType>([

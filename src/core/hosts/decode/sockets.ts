@@ -1,7 +1,7 @@
 /** Sockets as `ss -an` prints them, with or without its first columns and its heading. */
 
+import { canonicalAddress, familyOf } from "../../packets/prefix.ts";
 import type { Socket, SocketEnd } from "../host.ts";
-import { canonicalAddress, familyOf } from "../prefix.ts";
 
 const STATES =
   "LISTEN|UNCONN|ESTAB|SYN-SENT|SYN-RECV|FIN-WAIT-1|FIN-WAIT-2|TIME-WAIT|CLOSE-WAIT|LAST-ACK|CLOSING|CLOSED|UNKNOWN";

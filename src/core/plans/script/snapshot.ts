@@ -7,7 +7,7 @@ take_snapshot() {
   take_rules rules
   {
     if have ip; then
-      for ts_words in 'address show' 'rule show' '-6 rule show' 'route show table all' '-6 route show table all' 'neighbour show'; do
+      for ts_words in 'address show' 'rule show' '-6 rule show' 'route show table all' '-6 route show table all' 'neighbour show' '-d link show'; do
         printf '# ip %s\n' "$ts_words"
         # shellcheck disable=SC2086 # words
         ip $ts_words
@@ -21,6 +21,7 @@ take_snapshot() {
       done
     fi
     list_queues
+    list_ipsets
   } >"$dir/network.txt" 2>&1
   list_interfaces >"$dir/interfaces.txt" 2>/dev/null
   list_settings >"$dir/settings.txt" 2>/dev/null
@@ -38,6 +39,13 @@ list_queues() {
   elif [ -d "$lq_folder" ] && [ ! -e "$lq_file" ]; then
     printf '# cat %s\n' "$lq_file"
   fi
+}
+
+# Where rules ask them: without one, the program would load the kernel's module for nothing.
+list_ipsets() {
+  have ipset && grep -q -e --match-set "$dir"/rules-*.txt 2>/dev/null || return 0
+  printf '# ipset save\n'
+  ipset save
 }
 
 take_rules() { # PREFIX

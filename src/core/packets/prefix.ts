@@ -1,6 +1,7 @@
 /** Addresses and prefixes as bits, for comparing them. */
-import { canonicalIpv6, parseIpv4, parseIpv6 } from "../packets/address.ts";
-import type { IpFamily } from "./host.ts";
+import { canonicalIpv6, parseIpv4, parseIpv6 } from "./address.ts";
+
+export type IpFamily = "ip" | "ip6";
 
 export const BITS: Readonly<Record<IpFamily, number>> = { ip: 32, ip6: 128 };
 
