@@ -22,11 +22,14 @@ export class HostEvidence {
     const netnsOf = (host: HostSnapshot) => (hosts.length === 1 ? null : host.netns);
     return ok(
       hosts.flatMap((host) =>
-        (host.rulesets ?? []).flatMap(
-          ({ command, text: listing }) =>
-            readRulesets(listing, { input: `${input} (${command})`, netns: netnsOf(host), force: true })
-              .rulesets,
-        ),
+        (host.rulesets ?? [])
+          // No rules: conditions ask them by the host.
+          .filter(({ command }) => !command.startsWith("ipset "))
+          .flatMap(
+            ({ command, text: listing }) =>
+              readRulesets(listing, { input: `${input} (${command})`, netns: netnsOf(host), force: true })
+                .rulesets,
+          ),
       ),
     );
   }

@@ -13,6 +13,7 @@ import { evaluateRule } from "../rulesets/match/evaluate-match.ts";
 import type { TargetRule } from "../rulesets/rule-target.ts";
 import type { Rule, Table } from "../rulesets/ruleset.ts";
 import type { Explained } from "./diagnose.ts";
+import { ipsetsOf } from "./host-ipsets.ts";
 import { ruleName } from "./rule-words.ts";
 
 export interface WhyNot {
@@ -236,6 +237,7 @@ export function holdAgainst(
     conntrack: journey.conntrack,
     states: statesOf(journey),
     table,
+    ipsets: host === null ? null : ipsetsOf(host),
     addressType: (address) => (host === null ? null : addressTypeOn(host, address)),
     portNumber: (name) => serviceNamed(name)?.port ?? null,
   });

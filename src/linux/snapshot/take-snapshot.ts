@@ -46,8 +46,7 @@ export async function takeSnapshot(options: SnapshotOptions): Promise<Result<Hos
   const draft = new HostDraft();
   // Programs are started first and run while the files are read.
   const listings = LISTINGS.map((listing) => list(listing, netns, draft));
-  const rules = options.rulesets === "read" ? readRules(netns, draft) : null;
-  if (Array.isArray(options.rulesets)) draft.rulesets(options.rulesets);
+  const rules = options.rulesets === "skip" ? null : readRules(options.rulesets, netns, draft);
   const files = readFiles(netns, draft);
   await Promise.all([...listings, rules]);
   return files.ok ? ok(draft.end(netns, takenAt)) : files;
@@ -167,17 +166,27 @@ async function list(listing: Listing, netns: string | null, draft: HostDraft): P
   if (last !== null) draft.absent(section, last.message, last.hint, family);
 }
 
-async function readRules(netns: string | null, draft: HostDraft): Promise<void> {
+async function readRules(
+  given: readonly RulesetText[] | "read",
+  netns: string | null,
+  draft: HostDraft,
+): Promise<void> {
+  const texts = given === "read" ? await listRules(netns, draft) : given;
+  if (texts === null) return;
+  draft.rulesets(texts.map(({ command, text }) => ({ command, text })));
+  // Sets of nftables are part of its listing; those of ipset have their own tool.
+  if (texts.some(({ text }) => text.includes("--match-set"))) await readIpsets(netns, draft);
+}
+
+/** Null where they could not be read. */
+async function listRules(netns: string | null, draft: HostDraft): Promise<readonly RulesetText[] | null> {
   const read = await readRulesetTexts(netns);
   if (!read.ok) {
     draft.absent("rulesets", read.error.message, read.error.hint);
-    return;
+    return null;
   }
-  const texts = read.value.texts.map(({ command, text }) => ({ command, text }));
-  draft.rulesets(texts);
   for (const { message, hint } of read.value.refusals) draft.absent("rulesets", message, hint);
-  // Sets of nftables are part of its listing; those of ipset have their own tool.
-  if (texts.some(({ text }) => text.includes("--match-set"))) await readIpsets(netns, draft);
+  return read.value.texts;
 }
 
 async function readIpsets(netns: string | null, draft: HostDraft): Promise<void> {

@@ -37,8 +37,13 @@ async function ask(
   name: string,
   rules = RULES,
   log = new TraceLog().at("filter:FORWARD:rule:5", PACKET),
+  host: string | null = null,
 ): Promise<WhyNot | null> {
-  const { explained, report } = await explainInputs([textInput("log", log.text), textInput("rules", rules)]);
+  const { explained, report } = await explainInputs([
+    textInput("log", log.text),
+    textInput("rules", rules),
+    ...(host === null ? [] : [textInput("host", host)]),
+  ]);
   const found = findTarget(name, new RuleBook(report.rulesets));
   if (!found.ok) throw new Error(found.error.message);
   const [journey] = explained;
@@ -66,10 +71,19 @@ describe("the fate of a rule", () => {
     expect(why?.answers.map(({ holds }) => holds)).toEqual(["failed", "matched", "matched", "not-known"]);
   });
 
+  test("an ipset is asked as it was listed", async () => {
+    const sets = "# ipset save\ncreate friends hash:net family inet\nadd friends 198.51.100.0/24\n";
+    const why = await ask("filter:FORWARD:4", RULES, undefined, sets);
+    expect(why).toMatchObject({ fate: "tested", holds: "failed" });
+    expect(failing(why)).toEqual([
+      expect.stringContaining("was not among the 1 of ipset friends when it was listed"),
+    ]);
+  });
+
   test("a condition that nobody here can answer leaves the rule not known", async () => {
     const why = await ask("filter:FORWARD:4");
     expect(why).toMatchObject({ fate: "tested", holds: "not-known" });
-    expect(why?.answers[1]?.words).toContain("ipset test");
+    expect(why?.answers[1]?.words).toContain("ipset save friends");
   });
 
   test("it did match", async () => {

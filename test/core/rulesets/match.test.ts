@@ -42,6 +42,7 @@ const SYN: Circumstances = {
   conntrack: null,
   states: [],
   table: null,
+  ipsets: null,
   addressType: () => null,
   portNumber: (name) => (name === "https" ? 443 : null),
 };

@@ -9,6 +9,7 @@ import type { HostSection, HostSnapshot, IpFamily, Socket } from "../host.ts";
 import { HostDraft } from "../host-draft.ts";
 import { counterLine, decodePacketQueues } from "./counters.ts";
 import type { JsonObject } from "./fields.ts";
+import { beginsListedIpset, beginsSavedIpset, isIpsetLine } from "./ipset-lines.ts";
 import { continueLink, linkLine, oneLineAddress } from "./links.ts";
 import { neighbourLine } from "./neighbours.ts";
 import { policyRuleLine } from "./policy-rules.ts";
@@ -31,7 +32,8 @@ type Open =
   | { readonly kind: "routes"; readonly objects: Record<string, unknown>[] }
   | { readonly kind: "rules"; readonly objects: JsonObject[] }
   | { readonly kind: "sockets"; readonly rows: Socket[] }
-  | { readonly kind: "packet queues"; readonly lines: string[] };
+  | { readonly kind: "packet queues"; readonly lines: string[] }
+  | { readonly kind: "ipsets"; readonly lines: string[] };
 
 export class HostTextReader {
   readonly #draft = new HostDraft();
@@ -40,6 +42,8 @@ export class HostTextReader {
   /** Whether something was read below the heading. */
   #hasBegun = false;
   #lines = 0;
+  /** The last line that nothing open took. */
+  #before = "";
 
   /** Lines that told something. */
   get lines(): number {
@@ -82,6 +86,11 @@ export class HostTextReader {
       if (PACKET_QUEUES.test(line)) this.#begin({ kind: "packet queues", lines: [] });
       return false;
     }
+    if (line.trim() === "" && this.#open?.kind === "ipsets") {
+      // It stands between two sets of one listing.
+      this.#open.lines.push("");
+      return false;
+    }
     if (line.trim() === "") {
       // In mails an empty line ends what a heading speaks of, but for one right below it.
       this.#close();
@@ -102,6 +111,13 @@ export class HostTextReader {
   #understand(line: string): boolean {
     const open = this.#open;
     if (open?.kind === "packet queues") return this.#packetQueue(open, line);
+    if (open?.kind === "ipsets" && this.#ipset(open, line)) return true;
+    const before = this.#before;
+    this.#before = line;
+    if (beginsSavedIpset(line) || beginsListedIpset(before, line)) {
+      this.#begin({ kind: "ipsets", lines: [before, line] });
+      return true;
+    }
     const first = line.charCodeAt(0);
     if (first === SPACE || first === TAB) return this.#continue(open, line);
     if (first === BRACKET || first === BRACE) return this.#json(line);
@@ -219,6 +235,13 @@ export class HostTextReader {
     return isRow || this.#understand(line);
   }
 
+  #ipset({ lines }: Open & { readonly kind: "ipsets" }, line: string): boolean {
+    const isInMembers = lines.lastIndexOf("Members:") > lines.lastIndexOf("");
+    if (!isIpsetLine(line, isInMembers)) return false;
+    lines.push(line);
+    return true;
+  }
+
   get #listing(): Listing {
     return this.#heading?.listing ?? UNTOLD;
   }
@@ -247,6 +270,9 @@ export class HostTextReader {
         break;
       case "packet queues":
         this.#draft.packetQueues(decodePacketQueues(open.lines.join("\n")));
+        break;
+      case "ipsets":
+        this.#draft.rulesets([{ command: "ipset save", text: `${open.lines.join("\n")}\n` }]);
         break;
       case undefined:
         break;
@@ -308,7 +334,7 @@ interface Heading {
 /** `# ip -6 route show table all`, `$ ip r`, `root@host:~# ss -uanp`: what the lines below are. */
 function headingOf(line: string): Heading | null {
   const [, command] =
-    /^(?:#|\$|>|[\w@.:~/[\] -]{1,60}[#$]) ?((?:sudo )?(?:ip|ss|sysctl|nstat|conntrack|iptables|nft|bridge|cat|uname)\b.*|\/proc\/\S+)$/.exec(
+    /^(?:#|\$|>|[\w@.:~/[\] -]{1,60}[#$]) ?((?:sudo )?(?:ip|ss|sysctl|nstat|ipset|conntrack|iptables|nft|bridge|cat|uname)\b.*|\/proc\/\S+)$/.exec(
       line,
     ) ?? [];
   if (command === undefined) return null;

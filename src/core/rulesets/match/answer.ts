@@ -6,6 +6,7 @@
  */
 import type { ConntrackView, Sighting } from "../../events/event.ts";
 import type { Hook } from "../../netfilter/hook.ts";
+import type { IpsetBook } from "../ipsets/ipset-book.ts";
 import type { Match, Table } from "../ruleset.ts";
 
 export type Holds = "matched" | "failed" | "not-known";
@@ -32,6 +33,8 @@ export interface Circumstances {
   readonly states: readonly string[];
   /** Where named sets are listed. */
   readonly table: Table | null;
+  /** Null where no ipset was listed. */
+  readonly ipsets: IpsetBook | null;
   /** What an address is to the host, `local`, `unicast`; null where nobody knows. */
   readonly addressType: (address: string) => string | null;
   /** The number of a port's name, `domain`; null for a name that nobody knows. */

@@ -23,6 +23,7 @@ import {
 import { evaluateConcatenation } from "./concatenation.ts";
 import { isIcmpType } from "./icmp-match.ts";
 import { isInterface } from "./interface-match.ts";
+import { evaluateIpset } from "./ipset-match.ts";
 import { isInNumbers, isMaskedNumber } from "./number-match.ts";
 import { evaluateOpaque } from "./opaque-match.ts";
 import { evaluateTcpFlags } from "./tcp-flags-match.ts";
@@ -102,7 +103,9 @@ function positive(match: Match, circumstances: Circumstances): Answer {
       return addressType(match, circumstances);
     case "opaque":
       return (
-        evaluateConcatenation(match, circumstances, evaluateMatch) ?? evaluateOpaque(match, circumstances)
+        evaluateConcatenation(match, circumstances, evaluateMatch) ??
+        evaluateIpset(match, circumstances) ??
+        evaluateOpaque(match, circumstances)
       );
   }
 }

@@ -55,7 +55,7 @@ const KNOWN: readonly (readonly [RegExp, Evaluate])[] = [
 ];
 
 const ELSEWHERE: readonly (readonly [RegExp, string])[] = [
-  [/^(set )?--match-set|^set /, "what is in an ipset is not in the rules: ipset test SET ADDRESS"],
+  [/^set /, "what is in an ipset is not in the rules: ipset test SET ADDRESS"],
   [/^(limit|hashlimit|quota)\b|^limit rate/, "a rate lets some packets pass and others not"],
   [/^recent\b/, "what was seen recently is known to the host alone: cat /proc/net/xt_recent/NAME"],
   [/^(statistic|random|nth|numgen|jhash|symhash)\b/, "it picks some packets by chance or by counting"],
