@@ -13,9 +13,15 @@ export interface RoutingWords {
 }
 
 export function routingWords({ decision, question }: RoutingNote): RoutingWords {
-  return decision.at === "departure"
-    ? answerWords(decision.answer, question.dst)
-    : receptionWords(decision.reception, question.dst, question.src ?? "?");
+  if (decision.at === "departure") {
+    const { text, devices } = answerWords(decision.answer, question.dst);
+    // It is seen to leave by the VRF that it was bound to as well.
+    return {
+      text,
+      devices: devices.length > 0 && question.out !== null ? [...devices, question.out] : devices,
+    };
+  }
+  return receptionWords(decision.reception, question.dst, question.src ?? "?");
 }
 
 /** What the kernel was asked, and how it differs; null where it agrees or nobody asked. */

@@ -1,14 +1,16 @@
 /**
- * What the snapshot's routes say about a packet at the two places where the kernel asks them: behind PREROUTING for what comes
- * in, before OUTPUT for what is made here. The packet is taken as it was then, DNAT and marks included.
+ * What the snapshot's routes say about a packet where the kernel asks them: behind PREROUTING for what comes in, before OUTPUT
+ * for what is made here, and behind it once more where OUTPUT has changed it. The packet is taken as it was then, DNAT and marks included.
  */
 import { depart } from "../hosts/departure.ts";
 import type { HostSnapshot } from "../hosts/host.ts";
 import { type Reception, receive } from "../hosts/reception.ts";
 import { lookUpRoute, type RouteAnswer, type RouteQuestion } from "../hosts/route-lookup.ts";
+import { partsOfVrf, vrfOf } from "../hosts/vrf.ts";
 import type { Journey, Step } from "../journeys/journey.ts";
 import type { Hook } from "../netfilter/hook.ts";
 import { wasTakenByDefragmentation } from "./outcome.ts";
+import { routedAgain } from "./routed-again.ts";
 
 export interface RoutingNote {
   /** The first step behind the decision, as an index; null where the packet was not seen again. */
@@ -55,6 +57,8 @@ export function routingOf(
     const next = at < steps.length ? at : null;
     const note = noteOf(hop, from, next, journey, host, hasNat);
     if (note !== null) notes.push(note);
+    const again = noteOfSecond(hop, from, next, journey, host);
+    if (again !== null) notes.push(again);
     from = at;
   }
   return notes;
@@ -98,16 +102,81 @@ function noteOf(
   const seen = behind?.sighting != null ? behind : last;
   const question = questionOf(seen, inside, markOf(hop), last);
   if (question === null || inside === null) return null;
-  const reception = receive(host, question);
+  const [first, ...more] = cameBy(question, inside, steps, host).map((one) => ({
+    asked: one,
+    reception: receive(host, one),
+  }));
+  if (first === undefined) return null;
+  const isClear = more.every(
+    ({ reception }) => JSON.stringify(reception) === JSON.stringify(first.reception),
+  );
+  const reception: Reception = isClear
+    ? first.reception
+    : { kind: "not-known", why: `it depends on the interface of VRF ${inside} that it came in by` };
+  const { asked } = first;
   const decided =
-    reception.kind === "not-known" && behind !== null ? asSeen(host, question, reception) : reception;
+    reception.kind === "not-known" && behind !== null ? asSeen(host, asked, reception) : reception;
   return {
     beforeStep: next,
-    question,
+    question: asked,
     isAskable: true,
     decision: { at: "reception", reception: decided },
     kernel: null,
   };
+}
+
+/**
+ * The question for each interface that it may have come in by. Netfilter shows a VRF's packet at PREROUTING twice, by its interface
+ * and by the VRF; IPv4 routes it by the first (`ip_rcv_finish`), IPv6 by the second (`ip6_route_input`).
+ */
+function cameBy(
+  question: RouteQuestion,
+  inside: string,
+  steps: readonly Step[],
+  host: HostSnapshot,
+): readonly RouteQuestion[] {
+  const vrf = vrfOf(host, inside);
+  if (vrf === null || vrf === "not-known") return [question];
+  if (question.family === "ip6") return [{ ...question, in: vrf.name }];
+  if (inside !== vrf.name) return [question];
+  const parts = partsOfVrf(host, vrf.name).map(({ name }) => name);
+  const seen = parts.filter((name) => steps.some(({ sighting }) => sighting?.in === name));
+  const possible = seen.length > 0 ? seen : parts;
+  return possible.length === 0 ? [question] : possible.map((name) => ({ ...question, in: name }));
+}
+
+/** Behind OUTPUT, where a chain has changed what routing goes by. */
+function noteOfSecond(
+  hop: readonly Step[],
+  from: number,
+  next: number | null,
+  { steps }: Journey,
+  host: HostSnapshot,
+): RoutingNote | null {
+  if (hop[0]?.hook !== "output" || cameBefore(steps, from, "output")) return null;
+  if (hop.at(-1)?.verdict === "drop" || hop.at(-1)?.verdict === "reject") return null;
+  const behind = next === null ? null : (steps[next] ?? null);
+  const again = routedAgain(hop, behind);
+  const question = again === null ? null : questionOf(again.seen, null, again.mark);
+  if (again === null || question === null) return null;
+  const out = behind?.hook === "postrouting" ? (behind.sighting?.out ?? null) : null;
+  // IPv4 leaves the owner out, which counts as root's; a VRF stays the packet's.
+  const before = hop.find(({ sighting }) => sighting !== null)?.sighting?.out ?? null;
+  const vrf = vrfOf(host, before);
+  const asked = {
+    ...question,
+    uid: question.family === "ip" ? 0 : question.uid,
+    ...(vrf === null || vrf === "not-known" ? {} : { vrf: vrf.name }),
+  };
+  const answer = depart(host, asked);
+  const note: RoutingNote = {
+    beforeStep: next,
+    question: asked,
+    isAskable: isOwn(host, asked) && asked.vrf === undefined,
+    decision: { at: "departure", answer },
+    kernel: null,
+  };
+  return again.isCertain || (out !== null && leadsTo(note, out)) ? note : null;
 }
 
 /** It was seen behind routing, so it passed whatever check could not be computed: its route may be known all the same. */
@@ -134,9 +203,12 @@ function departureOf(
     const answer = depart(host, asked);
     return { beforeStep, question: asked, isAskable, decision: { at: "departure", answer }, kernel: null };
   };
-  const note = noteOf(question);
+  const vrf = vrfOf(host, out);
+  // What leaves by a VRF is of a socket that is bound to it, or to one of its interfaces.
+  const bound = vrf === null || vrf === "not-known" ? question : { ...question, out: vrf.name };
+  const note = noteOf(bound);
   if (out === null || leadsTo(note, out)) return note;
-  const unbound = noteOf({ ...question, src: null });
+  const unbound = noteOf({ ...bound, src: null });
   return leadsTo(unbound, out) ? unbound : note;
 }
 
@@ -144,9 +216,11 @@ function isOwn({ addresses }: HostSnapshot, { src }: RouteQuestion): boolean {
   return src === null || (addresses ?? []).some(({ address }) => address === src) || src.startsWith("127.");
 }
 
-function leadsTo({ decision }: RoutingNote, out: string): boolean {
+/** A packet of a VRF is shown to leave by the VRF's own device first. */
+function leadsTo({ decision, question }: RoutingNote, out: string): boolean {
   if (decision.at !== "departure" || decision.answer.kind !== "routed") return false;
   const { type, ways } = decision.answer;
+  if (question.out === out && ways.length > 0) return true;
   return type === "local" ? out === "lo" : ways.some(({ dev }) => dev === out);
 }
 
