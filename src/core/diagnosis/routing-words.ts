@@ -40,6 +40,8 @@ export function receptionWords(reception: Reception, dst: string, src: string): 
       return untravelled(`not for this host, and forwarding is off on ${reception.dev}`);
     case "reverse-path":
       return untravelled(`rp_filter drops it: ${wayBackWords(reception.source, src)}`);
+    case "not-joined":
+      return untravelled(`for nobody here: ${reception.group} is not joined on ${reception.dev}`);
     case "martian":
       return untravelled(
         `martian ${reception.which} ${reception.which === "source" ? src : dst}: ${reception.why}`,

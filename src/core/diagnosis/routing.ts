@@ -6,9 +6,11 @@ import { depart } from "../hosts/departure.ts";
 import type { HostSnapshot } from "../hosts/host.ts";
 import { type Reception, receive } from "../hosts/reception.ts";
 import { lookUpRoute, type RouteAnswer, type RouteQuestion } from "../hosts/route-lookup.ts";
+import { mustBeOnInterface } from "../hosts/route-table.ts";
 import { partsOfVrf, vrfOf } from "../hosts/vrf.ts";
 import type { Journey, Step } from "../journeys/journey.ts";
 import type { Hook } from "../netfilter/hook.ts";
+import { contains } from "../packets/prefix.ts";
 import { wasTakenByDefragmentation } from "./outcome.ts";
 import { routedAgain } from "./routed-again.ts";
 
@@ -137,7 +139,7 @@ function cameBy(
 ): readonly RouteQuestion[] {
   const vrf = vrfOf(host, inside);
   if (vrf === null || vrf === "not-known") return [question];
-  if (question.family === "ip6") return [{ ...question, in: vrf.name }];
+  if (question.family === "ip6" && !mustBeOnInterface(question.dst)) return [{ ...question, in: vrf.name }];
   if (inside !== vrf.name) return [question];
   const parts = partsOfVrf(host, vrf.name).map(({ name }) => name);
   const seen = parts.filter((name) => steps.some(({ sighting }) => sighting?.in === name));
@@ -181,6 +183,8 @@ function noteOfSecond(
 
 /** It was seen behind routing, so it passed whatever check could not be computed: its route may be known all the same. */
 function asSeen(host: HostSnapshot, question: RouteQuestion, unknown: Reception): Reception {
+  // Groups are joined, not routed to.
+  if (question.family === "ip" && contains("ip", "224.0.0.0/4", question.dst)) return unknown;
   const route = lookUpRoute(host, { ...question, out: null, uid: 0 });
   if (route.kind !== "routed") return unknown;
   return route.type === "unicast"

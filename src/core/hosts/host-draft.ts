@@ -8,6 +8,7 @@ import {
   type HostSnapshot,
   type IpFamily,
   type Link,
+  type MulticastGroup,
   type Neighbour,
   type PolicyRule,
   type Route,
@@ -41,6 +42,7 @@ export class HostDraft {
   #neighbours: Neighbour[] | null = null;
   #sockets: Socket[] | null = null;
   #forwardingDatabase: ForwardingEntry[] | null = null;
+  #multicastGroups: MulticastGroup[] | null = null;
   #rulesets: RulesetText[] | null = null;
   #conntrack: ConntrackTable | null = null;
   #packetQueues: readonly number[] | null = null;
@@ -54,9 +56,14 @@ export class HostDraft {
       !this.#hasLinks &&
       this.#settings.size + this.#counters.size === 0 &&
       [ip.routes, ip6.routes, this.#rules.ip, this.#rules.ip6].every((part) => part === null) &&
-      [this.#addresses, this.#neighbours, this.#sockets, this.#rulesets, this.#packetQueues].every(
-        (part) => part === null,
-      )
+      [
+        this.#addresses,
+        this.#neighbours,
+        this.#sockets,
+        this.#rulesets,
+        this.#packetQueues,
+        this.#multicastGroups,
+      ].every((part) => part === null)
     );
   }
 
@@ -123,6 +130,16 @@ export class HostDraft {
     this.#forwardingDatabase = [...(this.#forwardingDatabase ?? []), ...entries];
   }
 
+  multicastGroups(groups: readonly MulticastGroup[]): void {
+    const known = this.#multicastGroups ?? [];
+    const isNew = (group: MulticastGroup) =>
+      !known.some(
+        ({ family, dev, address }) =>
+          family === group.family && dev === group.dev && address === group.address,
+      );
+    this.#multicastGroups = [...known, ...groups.filter(isNew)];
+  }
+
   rulesets(texts: readonly RulesetText[]): void {
     this.#rulesets = [...(this.#rulesets ?? []), ...texts];
   }
@@ -152,6 +169,7 @@ export class HostDraft {
       counters: this.#counters.size === 0 ? null : Object.fromEntries(this.#counters),
       linkCounters: this.#linkCounters,
       forwardingDatabase: this.#forwardingDatabase,
+      multicastGroups: this.#multicastGroups,
       rulesets: this.#rulesets,
       absences: this.#absences,
       unread: this.#unread,

@@ -39,6 +39,8 @@ export interface HostSnapshot {
   /** For each interface the kernel's counters: `rx_dropped`. */
   readonly linkCounters: Readonly<Record<string, Readonly<Record<string, number>>>> | null;
   readonly forwardingDatabase: readonly ForwardingEntry[] | null;
+  /** The multicast groups whose packets it takes, on each interface. Older snapshots have none. */
+  readonly multicastGroups: readonly MulticastGroup[] | null;
   /** The rules of both backends as the tools print them, sets included. */
   readonly rulesets: readonly RulesetText[] | null;
   readonly absences: readonly Absence[];
@@ -60,6 +62,7 @@ export type HostSection =
   | "counters"
   | "link counters"
   | "forwarding database"
+  | "multicast groups"
   | "rulesets"
   | "ipsets";
 
@@ -261,6 +264,23 @@ export interface ForwardingEntry {
   readonly state: string | null;
 }
 
+/** One that is joined on an interface. */
+export interface MulticastGroup {
+  readonly family: IpFamily;
+  readonly dev: string;
+  /** Canonical text. */
+  readonly address: string;
+  /** Sockets that joined it, the kernel itself for one; null where not told. */
+  readonly users: number | null;
+  /**
+   * Sources that sockets asked for (`included`, by how many) or shut out (`excluded`); empty: all are wanted. Null where not
+   * told, as for IPv6.
+   */
+  readonly sources:
+    | readonly { readonly address: string; readonly included: number; readonly excluded: number }[]
+    | null;
+}
+
 export interface RulesetText {
   /** What was run, as a person would type it. */
   readonly command: string;
@@ -284,6 +304,7 @@ export function unknownHost(netns: string | null): HostSnapshot {
     counters: null,
     linkCounters: null,
     forwardingDatabase: null,
+    multicastGroups: null,
     rulesets: null,
     absences: [],
     unread: [],

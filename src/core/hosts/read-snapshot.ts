@@ -55,6 +55,7 @@ const LISTS: Readonly<Partial<Record<keyof HostSnapshot, readonly string[]>>> = 
   neighbours: ["family", "address", "dev"],
   sockets: ["protocol", "state"],
   forwardingDatabase: ["mac", "dev"],
+  multicastGroups: ["family", "dev", "address"],
   rulesets: ["command", "text"],
   absences: ["section", "reason"],
   unread: ["section", "text"],

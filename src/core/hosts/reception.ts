@@ -5,6 +5,7 @@
 
 import { addressBits, contains } from "../packets/prefix.ts";
 import type { HostSnapshot } from "./host.ts";
+import { isJoined } from "./multicast.ts";
 import { checkSource, type SourceCheck } from "./reverse-path.ts";
 import {
   lookUpRoute,
@@ -14,7 +15,8 @@ import {
   type RouteQuestion,
   type RouteRefused,
 } from "./route-lookup.ts";
-import { eitherOf, isForwarding } from "./settings.ts";
+import { eitherOf, isForwarding, ofInterface } from "./settings.ts";
+import { isVrf, partsOfVrf } from "./vrf.ts";
 
 export type Reception =
   /** For this host. */
@@ -23,6 +25,8 @@ export type Reception =
   | { readonly kind: "forwarding-off"; readonly route: RouteAnswer; readonly dev: string }
   | NoRoute
   | RouteRefused
+  /** To a multicast group that the host has not joined on that interface, and no multicast router runs. */
+  | { readonly kind: "not-joined"; readonly group: string; readonly dev: string }
   | { readonly kind: "reverse-path"; readonly route: RouteAnswer | null; readonly source: SourceCheck }
   | {
       readonly kind: "martian";
@@ -47,7 +51,7 @@ function receiveIpv4(host: HostSnapshot, question: RouteQuestion, dev: string, s
   const { dst } = question;
   if (isIn("224.0.0.0/4", src) || src === "255.255.255.255")
     return martian("source", "no host sends from a multicast or broadcast address");
-  if (isIn("224.0.0.0/4", dst)) return receiveMulticast(host, question);
+  if (isIn("224.0.0.0/4", dst)) return receiveMulticast(host, question, dev, src);
   const isToAll = dst === "255.255.255.255" || (src === "0.0.0.0" && dst === "0.0.0.0");
   if (!isToAll) {
     if (isIn("0.0.0.0/8", src)) return martian("source", "0.0.0.0/8 is no host's");
@@ -95,11 +99,28 @@ function ofBroadcast(host: HostSnapshot, question: RouteQuestion, route: Routed 
   return ofSource(host, { ...question, dst: "0.0.0.0" }, null, "local", route);
 }
 
-/** Every host is a member of 224.0.0.1; which other groups it has joined is not in a snapshot. */
-function receiveMulticast(host: HostSnapshot, question: RouteQuestion): Reception {
-  if (question.dst !== "224.0.0.1")
-    return { kind: "not-known", why: "whether the host has joined that multicast group is not told" };
-  if (question.src === "0.0.0.0") return { kind: "local", route: null, source: null };
+/** `ip_route_input_rcu` and `ip_mc_validate_source`. Every host that is up is a member of 224.0.0.1. */
+function receiveMulticast(host: HostSnapshot, question: RouteQuestion, dev: string, src: string): Reception {
+  const { dst, protocol } = question;
+  const isLinkWide = isIn("224.0.0.0/24", dst);
+  const joined = isJoined(host, dev, { family: "ip", group: dst, src, protocol });
+  const isMember = joined ?? (dst === "224.0.0.1" ? true : null);
+  if (isMember === null) return { kind: "not-known", why: `whether the host has joined ${dst} is not told` };
+  if (!isMember) {
+    const routes = isLinkWide ? 0 : ofInterface(host, "ipv4", dev, "mc_forwarding");
+    if (routes === 0) return { kind: "not-joined", group: dst, dev };
+    return { kind: "not-known", why: "whether a multicast router forwards it is not told: ip mroute show" };
+  }
+  if (isIn("127.0.0.0/8", src)) {
+    const allows = eitherOf(host, dev, "route_localnet");
+    if (allows === null) return { kind: "not-known", why: `route_localnet of ${dev} was not read` };
+    if (!allows) return martian("source", "127.0.0.0/8 never comes over a wire (route_localnet is off)");
+  }
+  if (isIn("0.0.0.0/8", src)) {
+    return isLinkWide || protocol === "igmp"
+      ? { kind: "local", route: null, source: null }
+      : martian("source", "0.0.0.0/8 is no host's");
+  }
   return ofSource(host, { ...question, dst: "0.0.0.0" }, null, "local", null);
 }
 
@@ -153,6 +174,7 @@ function receiveIpv6(host: HostSnapshot, question: RouteQuestion, dev: string, s
     return martian(source === 1n ? "source" : "destination", "::1 never comes over a wire");
   const route = lookUpRoute(host, { ...question, out: null, uid: 0 });
   if (route.kind !== "routed") return route;
+  if (destination >> 120n === 0xffn) return toGroupIpv6(host, question, dev, src, route);
   if (route.type !== "unicast") return { kind: "local", route, source: null };
   const forwards = isForwarding(host, "ip6", dev);
   if (forwards === null) return { kind: "not-known", why: "net.ipv6.conf.all.forwarding was not read" };
@@ -160,6 +182,27 @@ function receiveIpv6(host: HostSnapshot, question: RouteQuestion, dev: string, s
   if (source === 0n || source >> 118n === 0xfe80n >> 6n)
     return martian("source", "what comes from a link-local address stays on its link");
   return { kind: "forward", route, source: null };
+}
+
+/** `ip6_mc_input`: what is not joined is not even shown to INPUT. */
+function toGroupIpv6(
+  host: HostSnapshot,
+  { dst, in: own, protocol }: RouteQuestion,
+  dev: string,
+  src: string,
+  route: Routed,
+): Reception {
+  const on = isVrf(host, dev) ? partsOfVrf(host, dev).map(({ name }) => name) : [own ?? dev];
+  const answers = on.map((name) => isJoined(host, name, { family: "ip6", group: dst, src, protocol }));
+  const [joined = null, ...more] = answers;
+  if (joined === null || more.some((other) => other !== joined))
+    return { kind: "not-known", why: `whether the host has joined ${dst} is not told` };
+  if (joined) return { kind: "local", route, source: null };
+  // Node- and link-local groups are nobody's to forward.
+  const isLinkWide = /^ff.[12]:/i.test(dst);
+  const routes = isLinkWide ? 0 : ofInterface(host, "ipv6", "all", "mc_forwarding");
+  if (routes === 0) return { kind: "not-joined", group: dst, dev };
+  return { kind: "not-known", why: "whether a multicast router forwards it is not told: ip -6 mroute show" };
 }
 
 function martian(which: "source" | "destination", why: string, source: SourceCheck | null = null): Reception {

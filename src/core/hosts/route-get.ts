@@ -117,6 +117,9 @@ export function expectedOfReception(reception: Reception, family: IpFamily): rea
     case "reverse-path":
       // Linux 6.13 and newer have one errno for all that is wrong with a source.
       return ["EXDEV", "EINVAL"];
+    case "not-joined":
+      // IPv6 looks at that when it delivers, not when it routes.
+      return family === "ip" ? ["EINVAL"] : null;
     case "martian":
       return family === "ip" ? ["EINVAL"] : null;
     case "not-known":

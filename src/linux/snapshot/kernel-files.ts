@@ -10,6 +10,7 @@ import {
   decodeLinkCounters,
   decodePacketQueues,
 } from "../../core/hosts/decode/counters.ts";
+import { decodeMulticastFiles } from "../../core/hosts/decode/multicast.ts";
 import { nameOfFile, plainValue } from "../../core/hosts/decode/settings.ts";
 import type { HostDraft } from "../../core/hosts/host-draft.ts";
 import { isSystemError } from "../sysctl.ts";
@@ -21,6 +22,7 @@ export function readKernelFiles(draft: HostDraft): void {
   readCounters(draft);
   readConntrack(draft);
   readPacketQueues(draft);
+  readMulticastGroups(draft);
 }
 
 function readSettings(draft: HostDraft): void {
@@ -90,6 +92,16 @@ function readPacketQueues(draft: HostDraft): void {
   if (folder.length === 0 || text === null)
     draft.absent("packet queues", `${NET}/netfilter/nfnetlink_queue cannot be read`, "run it as root");
   else draft.packetQueues(decodePacketQueues(text));
+}
+
+/** Absent where the kernel has no IP_MULTICAST; igmp6 where it has no IPv6. */
+function readMulticastGroups(draft: HostDraft): void {
+  const igmp = textOf(`${NET}/igmp`);
+  if (igmp === null) draft.absent("multicast groups", `${NET}/igmp cannot be read`, null);
+  else {
+    const igmp6 = textOf(`${NET}/igmp6`) ?? "";
+    draft.multicastGroups(decodeMulticastFiles({ igmp, igmp6, mcfilter: textOf(`${NET}/mcfilter`) }));
+  }
 }
 
 /** Null for a file that is not there, may not be read, or refuses to be. */

@@ -63,6 +63,7 @@ export const OF_INTERFACES: Readonly<Record<string, readonly string[]>> = {
     "proxy_ndp",
     "ignore_routes_with_linkdown",
     "drop_unicast_in_l2_multicast",
+    "mc_forwarding",
     "seg6_enabled",
   ],
 };

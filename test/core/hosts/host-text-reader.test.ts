@@ -3,6 +3,7 @@ import { describe, expect, test } from "vitest";
 import { HostTextReader } from "../../../src/core/hosts/decode/host-text-reader.ts";
 import { SNAPSHOT_SCHEMA } from "../../../src/core/hosts/host.ts";
 import { readSnapshot } from "../../../src/core/hosts/read-snapshot.ts";
+import { receive } from "../../../src/core/hosts/reception.ts";
 import { listedHost } from "../../support/listed-host.ts";
 
 describe("outputs of a host's tools in a text", () => {
@@ -131,5 +132,57 @@ IpInAddrErrors                  3                  0.0`);
         expect(read).toEqual({ ok: true, value: { schema: SNAPSHOT_SCHEMA, kernel: null, hosts: [host] } });
       }),
     );
+  });
+});
+
+describe("joined multicast groups", () => {
+  test("of ip maddress, plain and as JSON: without sources", () => {
+    const plain = listedHost(
+      "# ip maddr\n2:\teth0\n\tlink  33:33:00:00:00:01\n\tinet  224.0.0.1\n\tinet  239.1.1.1 users 2\n\tinet6 ff02::1\n",
+    );
+    expect(plain.multicastGroups).toEqual([
+      { family: "ip", dev: "eth0", address: "224.0.0.1", users: null, sources: null },
+      { family: "ip", dev: "eth0", address: "239.1.1.1", users: null, sources: null },
+      { family: "ip6", dev: "eth0", address: "ff02::1", users: null, sources: null },
+    ]);
+    const json = new HostTextReader();
+    json.readDocument(
+      '[{"ifindex":2,"ifname":"eth0","maddr":[{"link":"33:33:00:00:00:01"},{"family":"inet","address":"224.0.0.1"}]}]',
+    );
+    expect(json.end()?.multicastGroups).toEqual(plain.multicastGroups?.slice(0, 1));
+  });
+
+  test("of /proc, in the order of a big-endian host too", () => {
+    const files = (group: string) =>
+      `# cat /proc/net/igmp\nIdx\tDevice    : Count Querier\tGroup    Users Timer\tReporter\n2\teth0      :     2      V3\n\t\t\t\t${group}     1 0:00000000\t\t0\n`;
+    const groups = (group: string) => listedHost(files(group)).multicastGroups?.map(({ address }) => address);
+    expect(groups("010000E0")).toEqual(["224.0.0.1"]);
+    expect(groups("E0000001")).toEqual(["224.0.0.1"]);
+  });
+
+  test("a snapshot without them does not know, but for the one that everybody joins", () => {
+    const settings = ["all", "eth0"].flatMap((dev) =>
+      ["rp_filter", "accept_local", "src_valid_mark", "route_localnet", "mc_forwarding"].map(
+        (name) => `net.ipv4.conf.${dev}.${name} = 0`,
+      ),
+    );
+    const host = listedHost(
+      `2: eth0: <UP,LOWER_UP> mtu 1500 state UP\n    inet 10.0.0.1/24 scope global eth0\n10.0.0.0/24 dev eth0\n${settings.join("\n")}`,
+    );
+    const to = (dst: string) =>
+      receive(host, {
+        family: "ip",
+        src: "10.0.0.9",
+        dst,
+        in: "eth0",
+        out: null,
+        mark: 0,
+        tos: 0,
+        protocol: "udp",
+        sport: 1,
+        dport: 2,
+        uid: null,
+      }).kind;
+    expect([to("224.0.0.1"), to("239.1.1.1")]).toEqual(["local", "not-known"]);
   });
 });

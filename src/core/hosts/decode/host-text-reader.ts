@@ -5,12 +5,13 @@
  * Lines are known by their form. A heading, as a script or a shell's prompt leaves it (`# ip -6 rule show`), tells what the
  * lines below it cannot: the family, and the table. Below a heading, a line that nobody understands is kept as unread.
  */
-import type { HostSection, HostSnapshot, IpFamily, Socket } from "../host.ts";
+import type { HostSection, HostSnapshot, IpFamily, MulticastGroup, Socket } from "../host.ts";
 import { HostDraft } from "../host-draft.ts";
 import { counterLine, decodePacketQueues } from "./counters.ts";
 import type { JsonObject } from "./fields.ts";
 import { beginsListedIpset, beginsSavedIpset, isIpsetLine } from "./ipset-lines.ts";
 import { continueLink, linkLine, oneLineAddress } from "./links.ts";
+import { decodeMulticastFiles, type MULTICAST_FILES, maddressDevice, maddressLine } from "./multicast.ts";
 import { neighbourLine } from "./neighbours.ts";
 import { policyRuleLine } from "./policy-rules.ts";
 import { nextHopLine, routeLine } from "./routes.ts";
@@ -33,7 +34,11 @@ type Open =
   | { readonly kind: "rules"; readonly objects: JsonObject[] }
   | { readonly kind: "sockets"; readonly rows: Socket[] }
   | { readonly kind: "packet queues"; readonly lines: string[] }
-  | { readonly kind: "ipsets"; readonly lines: string[] };
+  | { readonly kind: "ipsets"; readonly lines: string[] }
+  | { readonly kind: "multicast groups"; readonly file: MulticastFile; readonly lines: string[] }
+  | { readonly kind: "maddress"; dev: string; readonly groups: MulticastGroup[] };
+
+type MulticastFile = (typeof MULTICAST_FILES)[number];
 
 export class HostTextReader {
   readonly #draft = new HostDraft();
@@ -41,6 +46,8 @@ export class HostTextReader {
   #heading: Heading | null = null;
   /** Whether something was read below the heading. */
   #hasBegun = false;
+  /** Of /proc/net, which are understood together. */
+  readonly #files = new Map<MulticastFile, string>();
   #lines = 0;
   /** The last line that nothing open took. */
   #before = "";
@@ -73,6 +80,13 @@ export class HostTextReader {
   /** What was read so far, as a host; null when it was nothing. */
   end(netns: string | null = null): HostSnapshot | null {
     this.#close();
+    const igmp = this.#files.get("igmp");
+    if (igmp !== undefined) {
+      const igmp6 = this.#files.get("igmp6") ?? "";
+      this.#draft.multicastGroups(
+        decodeMulticastFiles({ igmp, igmp6, mcfilter: this.#files.get("mcfilter") ?? null }),
+      );
+    }
     return this.#draft.isEmpty ? null : this.#draft.end(netns, null);
   }
 
@@ -84,6 +98,9 @@ export class HostTextReader {
       this.#hasBegun = false;
       // The file of a host on which no program waits is empty: its heading tells that.
       if (PACKET_QUEUES.test(line)) this.#begin({ kind: "packet queues", lines: [] });
+      const file = MULTICAST_FILE.exec(line)?.[1];
+      if (file !== undefined)
+        this.#begin({ kind: "multicast groups", file: file as MulticastFile, lines: [] });
       return false;
     }
     if (line.trim() === "" && this.#open?.kind === "ipsets") {
@@ -110,6 +127,11 @@ export class HostTextReader {
 
   #understand(line: string): boolean {
     const open = this.#open;
+    if (open?.kind === "multicast groups") {
+      open.lines.push(line);
+      return true;
+    }
+    if (this.#maddress(open, line)) return true;
     if (open?.kind === "packet queues") return this.#packetQueue(open, line);
     if (open?.kind === "ipsets" && this.#ipset(open, line)) return true;
     const before = this.#before;
@@ -242,6 +264,18 @@ export class HostTextReader {
     return true;
   }
 
+  #maddress(open: Open | null, line: string): boolean {
+    const dev = maddressDevice(line);
+    if (dev !== null) {
+      if (open?.kind === "maddress") open.dev = dev;
+      else this.#begin({ kind: "maddress", dev, groups: [] });
+      return true;
+    }
+    const groups = open?.kind === "maddress" ? maddressLine(open.dev, line) : null;
+    if (open?.kind === "maddress") open.groups.push(...(groups ?? []));
+    return groups !== null;
+  }
+
   get #listing(): Listing {
     return this.#heading?.listing ?? UNTOLD;
   }
@@ -271,6 +305,12 @@ export class HostTextReader {
       case "packet queues":
         this.#draft.packetQueues(decodePacketQueues(open.lines.join("\n")));
         break;
+      case "multicast groups":
+        this.#files.set(open.file, open.lines.join("\n"));
+        break;
+      case "maddress":
+        if (open.groups.length > 0) this.#draft.multicastGroups(open.groups);
+        break;
       case "ipsets":
         this.#draft.rulesets([{ command: "ipset save", text: `${open.lines.join("\n")}\n` }]);
         break;
@@ -292,6 +332,7 @@ export function readHostListing(section: "sockets", text: string, draft: HostDra
   draft.sockets(rows);
 }
 
+const MULTICAST_FILE = /\/proc\/(?:[\w-]+\/)?net\/(igmp6?|mcfilter)\s*$/;
 const PACKET_QUEUES = /nfnetlink_queue\s*$/;
 const SPACE = 32;
 const TAB = 9;

@@ -3,6 +3,7 @@ import type { HostSection, IpFamily, PolicyRule, Route } from "../host.ts";
 import type { HostDraft } from "../host-draft.ts";
 import { Fields, isObject, type JsonObject, objectsOf } from "./fields.ts";
 import { decodeLink } from "./links.ts";
+import { decodeMaddress } from "./multicast.ts";
 import { decodeNeighbour } from "./neighbours.ts";
 import { decodePolicyRule } from "./policy-rules.ts";
 import { decodeRoute, familyOfRoute } from "./routes.ts";
@@ -31,7 +32,9 @@ export function readToolJson(document: unknown, draft: HostDraft, listing: Listi
   const objects = objectsOf(document);
   const [first] = objects;
   if (first === undefined) return false;
-  if ("mac" in first) readForwardingDatabase(objects, draft);
+  if ("maddr" in first)
+    draft.multicastGroups(decodeAll(objects, decodeMaddress, "multicast groups", draft).flat());
+  else if ("mac" in first) readForwardingDatabase(objects, draft);
   else if ("ifname" in first) readLinks(objects, draft);
   else if ("priority" in first) readPolicyRules(objects, draft, listing.family);
   else if ("dst" in first && (Array.isArray(first.state) || "lladdr" in first))

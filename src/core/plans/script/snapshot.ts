@@ -7,11 +7,14 @@ take_snapshot() {
   take_rules rules
   {
     if have ip; then
-      for ts_words in 'address show' 'rule show' '-6 rule show' 'route show table all' '-6 route show table all' 'neighbour show' '-d link show'; do
+      for ts_words in 'address show' 'rule show' '-6 rule show' 'route show table all' '-6 route show table all' 'neighbour show'; do
         printf '# ip %s\n' "$ts_words"
         # shellcheck disable=SC2086 # words
         ip $ts_words
       done
+      # What kind each is; busybox has no -d.
+      printf '# ip -d link show\n'
+      ip -d link show 2>/dev/null
     else
       for ts_file in /proc/net/dev /proc/net/route /proc/net/fib_trie /proc/net/ipv6_route /proc/net/if_inet6 /proc/net/arp; do
         if [ -r "$ts_file" ]; then
@@ -21,6 +24,7 @@ take_snapshot() {
       done
     fi
     list_queues
+    list_groups
     list_ipsets
   } >"$dir/network.txt" 2>&1
   list_interfaces >"$dir/interfaces.txt" 2>/dev/null
@@ -39,6 +43,16 @@ list_queues() {
   elif [ -d "$lq_folder" ] && [ ! -e "$lq_file" ]; then
     printf '# cat %s\n' "$lq_file"
   fi
+}
+
+# Joined multicast groups, and the sources that sockets asked for.
+list_groups() {
+  for lg_file in igmp igmp6 mcfilter; do
+    if [ -r "/proc/net/$lg_file" ]; then
+      printf '# cat /proc/net/%s\n' "$lg_file"
+      cat "/proc/net/$lg_file"
+    fi
+  done
 }
 
 # Where rules ask them: without one, the program would load the kernel's module for nothing.
