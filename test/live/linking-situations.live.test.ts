@@ -154,6 +154,38 @@ describe.skipIf(lacks !== null)(
         expect(hooksOf(journey.steps)).toEqual(["prerouting", "forward", "postrouting"]);
     });
 
+    it.each([
+      ["iptables-legacy -t mangle -A PREROUTING -p udp --dport 7102 -j TTL --ttl-set 30", "30"],
+      ["iptables-legacy -t mangle -A FORWARD -p udp --dport 7102 -j TTL --ttl-inc 5", "68"],
+      ["nft add rule inet rewriting forward udp dport 7102 ip ttl set 30 ip dscp set ef", "30"],
+    ])("whose TTL a rule sets is one journey, and the rule did it: %s", async (rule, ttl) => {
+      await shell(
+        "nft 'table inet rewriting { chain forward { type filter hook forward priority -200; }; }'",
+        lab.router,
+      );
+      try {
+        await shell(rule, lab.router);
+        const all = await explained([lab.router], () =>
+          lab.send(lab.client, 0, 0x0e00_0001, 20, ["r:10.0.1.2:4950:10.0.1.1:7102"]),
+        );
+        const requests = all.filter(({ journey }) =>
+          journey.steps.some((step) => step.sighting?.packet.sport === 4950),
+        );
+        expect(requests.map(({ journey }) => hooksOf(journey.steps))).toEqual(
+          Array(20).fill(["prerouting", "forward", "postrouting"]),
+        );
+        for (const packet of requests) {
+          expect(marksOf(packet).size).toBe(1);
+          const changes = packet.journey.steps.flatMap((step) => step.changes);
+          expect(
+            changes.filter(({ field, by }) => field === "ttl" && by === "rule").map(({ to }) => String(to)),
+          ).toEqual([ttl]);
+        }
+      } finally {
+        await shell("nft delete table inet rewriting; iptables-legacy -t mangle -F", lab.router);
+      }
+    });
+
     it("that a program held and gave back, in another order, goes on as itself", async () => {
       const rule = "FORWARD -p udp --dport 7102 -j NFQUEUE --queue-num 9";
       await shell(`iptables-legacy -t mangle -A ${rule}`, lab.router);

@@ -65,7 +65,11 @@ function assembleSteps(open: OpenJourney, book: RuleBook): readonly Step[] {
           const doer = candidates.findLast((step) =>
             didChange(step.resolved, step.event, step.isNat, change.field),
           );
-          if (doer === undefined) draft.changes.push(change);
+          // nf_tables tells of a rule when it has worked: what it changed shows with it. NAT comes behind the chain.
+          const isOwnDoing =
+            raw.event.tracer === "nft" && !draft.isNat && didChange(resolved, raw.event, false, change.field);
+          if (isOwnDoing) draft.changes.push({ ...change, by: "rule" });
+          else if (doer === undefined) draft.changes.push(change);
           else doer.changes.push({ ...change, by: "rule" });
         }
       }

@@ -1,10 +1,12 @@
 /** What differs between two sightings of one packet. */
 
 import type { Sighting, StepEvent } from "../events/event.ts";
+import { tcpFlagNames } from "../packets/packet.ts";
 import type { ResolvedStep } from "../rulesets/resolve.ts";
 import { statementsOf } from "../rulesets/rule-statements.ts";
 import type { Statement } from "../rulesets/ruleset.ts";
 import type { Change, ChangedField } from "./journey.ts";
+import { rewritesField } from "./rewritten.ts";
 import { isMasked } from "./same-packet.ts";
 
 const NO_CHANGES: readonly Change[] = [];
@@ -36,6 +38,9 @@ export function changesBetween(
   compare("dport", before.packet.dport, now.packet.dport, "conntrack");
   compare("ttl", before.packet.ttl, now.packet.ttl, crossedHook ? "routing" : "unknown");
   compare("tos", before.packet.tos, now.packet.tos, "unknown");
+  const [flagsBefore, flagsNow] = [flagsOf(before), flagsOf(now)];
+  if (flagsBefore !== flagsNow && flagsBefore !== null && flagsNow !== null)
+    changes.push({ field: "tcpFlags", from: flagsBefore, to: flagsNow, by: "unknown" });
   compare("length", before.packet.length, now.packet.length, "unknown");
   compare("in", before.in, now.in, "unknown");
   if (before.out !== now.out && now.out !== null) {
@@ -45,6 +50,11 @@ export function changesBetween(
   const unsaid = tracer === "xtables" ? 0 : null;
   compare("mark", before.mark ?? unsaid, now.mark ?? unsaid, "unknown");
   return changes;
+}
+
+function flagsOf({ packet }: Sighting): string | null {
+  const flags = packet.tcp?.flags ?? null;
+  return flags === null ? null : tcpFlagNames(flags).join(" ");
 }
 
 /** A value that somebody took out may be the same as the one shown elsewhere. */
@@ -66,7 +76,10 @@ export function didChange(
   const changers = CHANGERS[field];
   if (changers === undefined) return false;
   const statements = statementsOf(resolved, event);
-  if (statements !== null) return statements.some((statement) => changers.includes(nameOf(statement)));
+  if (statements !== null)
+    return statements.some(
+      (statement) => changers.includes(nameOf(statement)) || rewritesField(statement, field),
+    );
   if (resolved.target !== null) return changers.includes(resolved.target.toLowerCase());
   return isNat && resolved.toChain === null && NAT_FIELDS.includes(field);
 }
@@ -80,7 +93,8 @@ const CHANGERS: Readonly<Partial<Record<ChangedField, readonly string[]>>> = {
   dport: ["dnat", "redirect"],
   mark: ["mark", "connmark"],
   ttl: ["ttl", "hl"],
-  tos: ["tos", "dscp"],
+  tos: ["tos", "dscp", "ip dscp set", "ip6 dscp set", "ip ecn set", "ip6 ecn set"],
+  tcpFlags: ["ecn"],
 };
 
 function nameOf(statement: Statement): string {

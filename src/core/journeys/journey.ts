@@ -87,7 +87,9 @@ export type ChangedField =
   | "out"
   | "mark"
   | "length"
-  | "tos";
+  | "tos"
+  /** Names, as `SYN ECE CWR`. */
+  | "tcpFlags";
 
 /** Reasons to join an event to a journey, the surest first. */
 export const LINK_REASONS = [

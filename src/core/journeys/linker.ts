@@ -33,6 +33,7 @@ import { type Choice, choose, type Fit, type Fitting } from "./choice.ts";
 import type { LinkReason } from "./journey.ts";
 import { clearLink, FIRST_EVENT, type Link, OpenJourney, type Tracer } from "./open-journey.ts";
 import { canFollow, type Place, placeOfBaseChain, placeOfJumpedChain } from "./place.ts";
+import { likenessBehindRules, mayBeRewritten } from "./rewritten.ts";
 import { RuleChanges } from "./rule-changes.ts";
 import { type Ids, isNumbered, likeness, sameContent } from "./same-packet.ts";
 import { Translations } from "./translations.ts";
@@ -408,7 +409,13 @@ export class Linker {
     if (journey.last === null) return "partial";
     const from = journey.lastPlace;
     const before = journey.last.packet;
-    const like = likeness(before, from, sighting.packet, place ?? from, ids);
+    let like = likeness(before, from, sighting.packet, place ?? from, ids);
+    if (like === null) {
+      if (event.kind === "log" || !mayBeRewritten(journey.steps, before, sighting.packet, ids)) return null;
+      const now = { packet: sighting.packet, place: place ?? from };
+      const then = { packet: before, place: from };
+      like = likenessBehindRules(journey.steps, event, then, now, ids, this.#book);
+    }
     if (like !== "translated") return like;
     if (event.kind === "log") return null;
     return this.#translations.knows(event.netns, before, sighting.packet) ? "translated-as-known" : like;

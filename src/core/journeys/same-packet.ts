@@ -111,8 +111,8 @@ export function isMasked(text: string): boolean {
   return !/\d/.test(text) && !text.includes(":");
 }
 
-/** Forwarding takes one off; nothing else that is common changes it. */
-function ttlCanFollow(before: number | null, now: number | null): boolean {
+/** Forwarding takes one off; else it is a rule that changes it: see `rewritten.ts`. */
+export function ttlCanFollow(before: number | null, now: number | null): boolean {
   return before === null || now === null || now === before || now === before - 1;
 }
 
