@@ -152,6 +152,17 @@ describe.skipIf(lacks !== null)(
       expect(requests).toHaveLength(20);
       for (const { journey } of requests)
         expect(hooksOf(journey.steps)).toEqual(["prerouting", "forward", "postrouting"]);
+      const copies = all.filter(
+        ({ journey }) => journey.first?.packet.sport === 4400 && journey.steps[0]?.hook === "output",
+      );
+      // The container that the copies go to sends them back, where they are copied again, until their TTL is used up.
+      expect(copies.length).toBeGreaterThanOrEqual(20);
+      for (const copy of copies) {
+        expect(copy.relations.copyOf?.by).toBe("copied-by-rule");
+        if (copy.relations.copyOf?.alike.length !== 0) continue;
+        const original = all.find(({ journey }) => journey.id === copy.relations.copyOf?.journey);
+        expect(original === undefined ? null : marksOf(original)).toEqual(marksOf(copy));
+      }
     });
 
     it.each([
@@ -183,6 +194,60 @@ describe.skipIf(lacks !== null)(
         }
       } finally {
         await shell("nft delete table inet rewriting; iptables-legacy -t mangle -F", lab.router);
+      }
+    });
+
+    it("that goes into a tunnel is tied to the one that carries it, and no other", async () => {
+      const tunnel = (netns: string, address: string, here: string, there: string) =>
+        shell(`ip -n ${netns} link add vx0 type vxlan id 42 dstport 4789 local ${here} remote ${there}
+          ip -n ${netns} addr add ${address}/24 dev vx0; ip -n ${netns} link set vx0 up`);
+      await tunnel(lab.router, "10.9.0.1", "172.18.0.1", "172.18.0.2");
+      await tunnel(lab.one, "10.9.0.2", "172.18.0.2", "172.18.0.1");
+      try {
+        // The first waits for the neighbour.
+        await lab.send(lab.client, 0, 0x0f00_0001, 1, ["r:10.0.1.2:4990:10.9.0.2:7001"]);
+        const flows = (cpu: number) =>
+          [7001, 7002, 7003].map((port) => `c:10.0.1.2:${4_991 + cpu}:10.9.0.2:${port}`);
+        const all = await explained([lab.router, lab.one], async () => {
+          await Promise.all(
+            [0, 1].map((cpu) => lab.send(lab.client, cpu, 0x1000_0001 + cpu * 0x1_0000, 300, flows(cpu))),
+          );
+        });
+        const parts = all.flatMap((one) => [one, ...one.parts]);
+        const byId = new Map(parts.map((one) => [one.journey.id, one]));
+        const went = parts.filter(
+          ({ journey }) => journey.netns === lab.router && journey.last?.out === "vx0",
+        );
+        expect(went).toHaveLength(600);
+        let sure = 0;
+        for (const inner of went) {
+          const by = inner.relations.carriedBy;
+          const outer = byId.get(by?.journey ?? "");
+          expect(outer?.journey.first?.packet.dport).toBe(4789);
+          if ((outer?.relations.carries[0]?.alike.length ?? 0) > 0 || (by?.alike.length ?? 0) > 0) continue;
+          if (outer !== undefined) expect(marksOf(outer)).toEqual(marksOf(inner));
+          sure++;
+        }
+        expect(sure).toBeGreaterThan(0);
+        expect(new Set(went.map(({ relations }) => relations.carriedBy?.journey)).size).toBe(600);
+        const came = parts.filter(({ journey }) => journey.netns === lab.one && journey.first?.in === "vx0");
+        expect(came).toHaveLength(600);
+        let compared = 0;
+        for (const { relations } of came) {
+          const { unpackedFrom, continues } = relations;
+          const outer = byId.get(unpackedFrom?.journey ?? "");
+          const before = byId.get(continues?.journey ?? "")?.relations.carriedBy?.journey;
+          const carrier = byId.get(before ?? "");
+          if (unpackedFrom?.alike.length !== 0 || carrier?.relations.carries[0]?.alike.length !== 0) continue;
+          const outerBefore = outer?.relations.continues;
+          // Sockets of two namespaces are read one after the other, and some are known again too late.
+          if (outerBefore == null || outerBefore.alike.length > 0) continue;
+          expect(outerBefore.journey).toBe(before);
+          compared++;
+        }
+        expect(compared).toBeGreaterThan(0);
+      } finally {
+        await shell(`ip -n ${lab.router} link del vx0; ip -n ${lab.one} link del vx0`);
       }
     });
 

@@ -3,6 +3,7 @@ import type { Time } from "../base/time.ts";
 import type { Sighting } from "../events/event.ts";
 import type { HostSnapshot } from "../hosts/host.ts";
 import { type HostBook, NO_HOSTS } from "../hosts/host-book.ts";
+import { isTunnel } from "../hosts/tunnels.ts";
 import type { Besides } from "../journeys/besides.ts";
 import type { Journey } from "../journeys/journey.ts";
 import { RelationMemory, type Relations } from "../journeys/relations.ts";
@@ -58,7 +59,7 @@ const GRAVITY: Readonly<Record<Severity, number>> = { error: 0, warning: 1, info
 export class Diagnosis {
   readonly #chains: KnownChains;
   readonly #flows: FlowMemory;
-  readonly #relations = new RelationMemory();
+  readonly #relations = new RelationMemory((netns, device) => isTunnel(this.#hosts.at(netns), device));
   #hosts: HostBook;
   /** For each journey that was learned and not yet explained, its answer as far as one came. */
   readonly #answers = new Map<string, Answer | null>();

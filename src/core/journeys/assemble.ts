@@ -27,6 +27,8 @@ export function assembleJourney(open: OpenJourney, book: RuleBook): Journey {
     last: open.last,
     firstTime: open.firstTime,
     lastTime: open.lastTime,
+    firstEvent: open.firstEvent,
+    lastEvent: open.lastEvent,
     steps,
     logs: open.logs,
     conntrack: open.conntrack,

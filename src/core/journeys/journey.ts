@@ -20,6 +20,9 @@ export interface Journey {
   readonly last: Sighting | null;
   readonly firstTime: Time | null;
   readonly lastTime: Time | null;
+  /** Which of all events of the input its first and its last were; 0 where it has none. */
+  readonly firstEvent: number;
+  readonly lastEvent: number;
   readonly steps: readonly Step[];
   /** LOG-target lines about this packet. */
   readonly logs: readonly LogEvent[];

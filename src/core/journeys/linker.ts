@@ -439,6 +439,7 @@ export class Linker {
   }
 
   #touch(journey: OpenJourney, event: Event): void {
+    if (journey.firstEvent === 0) journey.firstEvent = this.#events;
     journey.lastEvent = this.#events;
     if (event.time !== null) journey.lastTime = event.time;
     this.#open.delete(journey);

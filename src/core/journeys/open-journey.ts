@@ -57,6 +57,7 @@ export class OpenJourney {
   firstPlace: Place | null = null;
   lastPlace: Place | null = null;
   lastTime: Time | null;
+  firstEvent = 0;
   lastEvent = 0;
   fingerprint: number | null = null;
   joinedBy: LinkReason = "single-event";

@@ -7,6 +7,8 @@
  */
 import { nanosBetween } from "../base/time.ts";
 import { isFragment, type Packet, TCP_FLAG_BITS } from "../packets/packet.ts";
+import { CarriedMemory, type CarriedReason, type IsTunnel, type Tie } from "./carried.ts";
+import { copiedFrom, isCopy } from "./copies.ts";
 import type { Journey } from "./journey.ts";
 import type { Trail } from "./trail.ts";
 import { mixed, TrailIndex } from "./trail-index.ts";
@@ -22,6 +24,15 @@ export interface Relations {
   readonly fragmentOf: Relation | null;
   /** The fragments that this packet was made of, as far as they were seen. */
   readonly fragments: readonly Relation[];
+  /** The packet that this one went on in: of a tunnel, or IPsec's. */
+  readonly carriedBy: Relation | null;
+  /** The packet that this one came in. */
+  readonly unpackedFrom: Relation | null;
+  /** The packets that went on, or came, in this one. */
+  readonly carries: readonly Relation[];
+  /** The packet that this is a copy of: by TEE or nft's dup, or a frame that a bridge sends out by several ports. */
+  readonly copyOf: Relation | null;
+  readonly copies: readonly Relation[];
 }
 
 export interface Relation {
@@ -41,7 +52,10 @@ export type RelationReason =
   /** A reset carries the sequence numbers that its packet asks for. */
   | "numbers-of-a-reset"
   /** Fragments and the whole have one identification, protocol, source and destination. */
-  | "same-identification";
+  | "same-identification"
+  /** The same headers, and a rule that copies packets told of the first. */
+  | "copied-by-rule"
+  | CarriedReason;
 
 export const NO_RELATIONS: Relations = {
   continues: null,
@@ -49,6 +63,11 @@ export const NO_RELATIONS: Relations = {
   answeredWith: [],
   fragmentOf: null,
   fragments: [],
+  carriedBy: null,
+  unpackedFrom: null,
+  carries: [],
+  copyOf: null,
+  copies: [],
 };
 
 /** Headers of packets that an error could quote, or a reset answer. */
@@ -75,6 +94,12 @@ export class RelationMemory {
   /** Of journeys that were learned and not yet told; those that have none are not in it. */
   readonly #known = new Map<string, Known>();
   readonly #untold = new Set<string>();
+  readonly #carried: CarriedMemory;
+
+  /** @param isTunnel what is known of devices */
+  constructor(isTunnel: IsTunnel = () => null) {
+    this.#carried = new CarriedMemory(isTunnel);
+  }
 
   /** In the order in which journeys began. */
   learn(journey: Journey, trail: Trail): void {
@@ -92,8 +117,10 @@ export class RelationMemory {
         answeredWith: [...answeredWith, { ...cause, journey: journey.id, alike: [] }],
       });
     }
+    if (isCopy(journey)) this.#tieCopy(journey, trail);
     this.#keepShapes(trail);
     this.#putTogether(trail);
+    for (const tie of this.#carried.learn(journey, trail)) this.#tieCarried(tie);
   }
 
   /** What is known of it by now. */
@@ -173,6 +200,40 @@ export class RelationMemory {
       if (packet.tcp !== null)
         this.#connections.put(connectionKey(packet.src, packet.sport, packet.dst, packet.dport), trail);
     }
+  }
+
+  /** The packet and its carrier name each other; what else fits is named by the one that came later. */
+  #tieCarried({ way, inner, outer, by, alike }: Tie): void {
+    const toInner: Relation = { journey: inner, by, alike: way === "out" ? alike : [] };
+    const toOuter: Relation = { journey: outer, by, alike: way === "in" ? alike : [] };
+    this.#change(outer, { carries: [...this.of({ id: outer }).carries, toInner] });
+    if (way === "in") {
+      this.#change(inner, { unpackedFrom: toOuter });
+      return;
+    }
+    const { carriedBy } = this.of({ id: inner });
+    this.#change(inner, {
+      carriedBy: carriedBy === null ? toOuter : { ...carriedBy, alike: [...carriedBy.alike, outer] },
+    });
+  }
+
+  #tieCopy(journey: Journey, trail: Trail): void {
+    const packet = journey.first?.packet ?? null;
+    if (packet === null) return;
+    const found = copiedFrom(
+      journey,
+      this.#quotable
+        .at(quoteKey(packet))
+        .filter(
+          (original) =>
+            isRecent(original, trail) && original.packets.some((shown) => isQuoteOf(packet, shown)),
+        ),
+    );
+    const copyOf = found === null ? null : relation(found.originals, journey.netns, found.by);
+    if (copyOf === null) return;
+    this.#change(journey.id, { copyOf });
+    const copies = [...this.of({ id: copyOf.journey }).copies, { ...copyOf, journey: journey.id, alike: [] }];
+    this.#change(copyOf.journey, { copies });
   }
 
   #causeOf(journey: Journey, trail: Trail): Relation | null {

@@ -4,7 +4,9 @@
  */
 import type { Time } from "../base/time.ts";
 import type { Sighting } from "../events/event.ts";
+import type { Hook } from "../netfilter/hook.ts";
 import type { Packet } from "../packets/packet.ts";
+import { makesCopies } from "./copies.ts";
 import type { Journey } from "./journey.ts";
 
 export interface Trail {
@@ -20,6 +22,10 @@ export interface Trail {
   readonly out: readonly string[];
   /** Those of nft. */
   readonly traceIds: readonly number[];
+  /** Where it was first; null where nobody can tell. */
+  readonly begins: Hook | null;
+  /** A rule that it met copies packets. */
+  readonly isCopied: boolean;
 }
 
 const NO_IDS: readonly number[] = [];
@@ -32,7 +38,10 @@ export function trailOf(journey: Journey): Trail {
   let last: Sighting | null = null;
   // What was made here came in nowhere, whatever newer kernels say behind OUTPUT.
   const isMadeHere = journey.steps[0]?.hook === "output";
-  for (const { sighting, event } of journey.steps) {
+  let isCopied = false;
+  for (const step of journey.steps) {
+    const { sighting, event } = step;
+    isCopied ||= makesCopies(step);
     if (event.traceId !== null && !traceIds.includes(event.traceId)) traceIds.push(event.traceId);
     if (sighting === null || sighting === last) continue;
     last = sighting;
@@ -54,6 +63,8 @@ export function trailOf(journey: Journey): Trail {
     in: came,
     out: left,
     traceIds: traceIds.length === 0 ? NO_IDS : traceIds,
+    begins: journey.steps[0]?.hook ?? null,
+    isCopied,
   };
 }
 

@@ -16,6 +16,8 @@ export function unseenJourney(id: string, frames: readonly WireEvent[]): Journey
     last: last.sighting,
     firstTime: first.time,
     lastTime: last.time,
+    firstEvent: 0,
+    lastEvent: 0,
     steps: [],
     logs: [],
     conntrack: null,

@@ -26,6 +26,8 @@ const NUMBERS: ReadonlyMap<string, number> = new Map([
   ...Object.entries(NAMES).map(([number, name]): [string, number] => [name, Number(number)]),
   ["ipv6-icmp", 58],
   ["icmp6", 58],
+  // As Debian's `/etc/protocols` has it, and so nft.
+  ["ipencap", 4],
 ]);
 
 /** `17` → `udp`; a number without a name is its decimal text. */

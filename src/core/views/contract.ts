@@ -69,6 +69,11 @@ function partContract(explained: Explained) {
     answeredWith: relations.answeredWith,
     fragmentOf: relations.fragmentOf,
     fragments: relations.fragments,
+    carriedBy: relations.carriedBy,
+    unpackedFrom: relations.unpackedFrom,
+    carries: relations.carries,
+    copyOf: relations.copyOf,
+    copies: relations.copies,
     conntrack: journey.conntrack,
     /** What a snapshot's routes say about it; empty where there is none. */
     routing: routing.map((note) => ({

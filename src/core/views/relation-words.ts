@@ -7,6 +7,7 @@ const MOST_NAMED = 5;
 /** Sentences without an end, to stand behind the outcome. */
 export function relationWords({ journey, relations }: Explained): readonly string[] {
   const { causedBy, answeredWith, fragmentOf, fragments } = relations;
+  const { carriedBy, unpackedFrom, carries, copyOf, copies } = relations;
   const words: string[] = [];
   if (causedBy !== null)
     words.push(`it answers ${causedBy.journey}${orAlike(causedBy)}: ${reasonWords(causedBy)}`);
@@ -14,6 +15,15 @@ export function relationWords({ journey, relations }: Explained): readonly strin
   if (fragmentOf !== null) words.push(`put together with others it goes on as ${fragmentOf.journey}`);
   if (fragments.length > 0)
     words.push(`it was put together from ${named(fragments.map((fragment) => fragment.journey))}`);
+  if (unpackedFrom !== null)
+    words.push(`it came in ${unpackedFrom.journey}${orAlike(unpackedFrom)}: ${reasonWords(unpackedFrom)}`);
+  if (carriedBy !== null)
+    words.push(`it went on in ${carriedBy.journey}${orAlike(carriedBy)}: ${reasonWords(carriedBy)}`);
+  for (const inner of carries)
+    words.push(`it carries ${inner.journey}${orAlike(inner)}: ${reasonWords(inner)}`);
+  if (copyOf !== null)
+    words.push(`it is a copy of ${copyOf.journey}${orAlike(copyOf)}: ${reasonWords(copyOf)}`);
+  if (copies.length > 0) words.push(`copied to ${named(copies.map((copy) => copy.journey))}`);
   if (journey.alike.length > 0) {
     const unsure = journey.steps.flatMap(({ alike }, at) => (alike.length > 0 ? [at + 1] : []));
     const which =
@@ -47,6 +57,14 @@ function reasonWords({ by }: Relation): string {
       return "a reset with its sequence numbers";
     case "same-identification":
       return "the same identification";
+    case "same-trace-id":
+      return "the same trace id, and a length that fits";
+    case "tunnel-device":
+      return "the tunnel's device is the same";
+    case "length-and-order":
+      return "by its length, directly behind";
+    case "copied-by-rule":
+      return "a rule copies it";
   }
 }
 
