@@ -6,10 +6,10 @@ import { undoLines } from "../../src/cli/undo.ts";
 import { commandOf } from "../../src/core/plans/plan.ts";
 import { findProgram } from "../../src/linux/programs.ts";
 import { nfpath, root } from "../support/cli.ts";
+import { AS_NOBODY, programForOthers } from "../support/program-for-others.ts";
 
 const NONE = { restored: [], leftAlone: [], handedOn: [], failed: [] };
 const isRoot = process.getuid?.() === 0;
-const asNobody = ["setpriv", "--reuid", "65534", "--clear-groups"] as const;
 
 describe("what undo says", () => {
   test("of nothing", () => {
@@ -56,8 +56,8 @@ describe("what undo says", () => {
   });
 
   test.skipIf(!isRoot)("without root: one line and status 3", () => {
-    const words = [...asNobody.slice(1), process.execPath, join(root, "dist/cli/main.js"), "undo"];
-    const ran = spawnSync(asNobody[0], words, { encoding: "utf8" });
+    const [setpriv, ...user] = AS_NOBODY;
+    const ran = spawnSync(setpriv, [...user, ...programForOthers(), "undo"], { encoding: "utf8" });
     expect([ran.status, ran.stdout]).toEqual([3, ""]);
     expect(ran.stderr).toMatch(/^nfpath: putting things back needs .*; run it as root: sudo nfpath undo\n$/);
   });
@@ -79,8 +79,9 @@ describe.skipIf(process.platform !== "linux" || findProgram("nft") === null)("a 
   });
 
   test.skipIf(!isRoot)("needs no root, and says what it cannot know", () => {
-    const words = [...asNobody.slice(1), process.execPath, join(root, "dist/cli/main.js")];
-    const ran = spawnSync(asNobody[0], [...words, "trace", "udp", "--dry-run"], { encoding: "utf8" });
+    const [setpriv, ...user] = AS_NOBODY;
+    const words = [...user, ...programForOthers(), "trace", "udp", "--dry-run"];
+    const ran = spawnSync(setpriv, words, { encoding: "utf8" });
     expect([ran.status, ran.stderr]).toEqual([0, ""]);
     expect(ran.stdout).toContain("add the nft table inet nfpath_");
     expect(ran.stdout).toMatch(

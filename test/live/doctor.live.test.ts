@@ -16,6 +16,7 @@ import { findProgram } from "../../src/linux/programs.ts";
 import { writeJournal } from "../../src/linux/undo/journal.ts";
 import { nfpath, root } from "../support/cli.ts";
 import { addNetns, deleteNetns, shell, stateOf } from "../support/namespaces.ts";
+import { AS_NOBODY, programForOthers } from "../support/program-for-others.ts";
 
 const missing = ["nft", "ip", "nsenter", "iptables-legacy", "iptables-nft", "tcpdump", "unshare"].filter(
   (program) => findProgram(program) === null,
@@ -270,8 +271,7 @@ describe.skipIf(lacks !== null)(`nfpath doctor${lacks === null ? "" : ` (skipped
   );
 
   test("no capability: named, status 3, and what root alone sees is said to be unknown", () => {
-    const asNobody = ["setpriv", "--reuid", "65534", "--regid", "65534", "--clear-groups"];
-    const ran = doctorUnder(asNobody);
+    const ran = doctorUnder(AS_NOBODY);
     expect(ran.status).toBe(3);
     expect(ran.check("cap-net-admin")).toMatchObject({ status: "failed", mend: ["sudo nfpath doctor"] });
     expect(ran.check("cap-sys-admin")?.status).toBe("failed");
@@ -279,13 +279,13 @@ describe.skipIf(lacks !== null)(`nfpath doctor${lacks === null ? "" : ` (skipped
       status: "skipped",
       what: expect.stringContaining("may not enter"),
     });
-    const hidden = doctorUnder(asNobody, ["--netns", `pid:${process.pid}`]);
+    const hidden = doctorUnder(AS_NOBODY, ["--netns", `pid:${process.pid}`]);
     expect(hidden.status).toBe(3);
     expect(hidden.check("raw-table")).toMatchObject({
       status: "skipped",
       what: expect.stringContaining("may not see"),
     });
-    const here = doctorUnder(asNobody, []);
+    const here = doctorUnder(AS_NOBODY, []);
     expect(here.check("nflog-group-0")?.status).toBe("skipped");
     expect(here.check("raw-table")?.status).toBe("skipped");
     expect(here.check("kernel-release")?.status).toBe("ok");
@@ -324,10 +324,10 @@ interface CheckObject {
   readonly mend: readonly string[];
 }
 
-/** Runs the built doctor under another program, without a canary, and reads its JSON. */
+/** Runs the built doctor under another program, whoever that makes it, without a canary, and reads its JSON. */
 function doctorUnder(wrapper: readonly string[], netns: readonly string[] = ["--netns", NETNS]) {
   const words = ["doctor", ...netns, "--canary", "none", "--format", "json"];
-  const [program = "", ...args] = [...wrapper, process.execPath, join(root, "dist/cli/main.js"), ...words];
+  const [program = "", ...args] = [...wrapper, ...programForOthers(), ...words];
   const { status, stdout, stderr } = spawnSync(program, args, { encoding: "utf8" });
   if (stdout === "") throw new Error(stderr);
   const document: { host: CheckObject[]; namespaces: { checks: CheckObject[] }[] } = JSON.parse(stdout);

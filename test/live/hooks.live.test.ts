@@ -20,6 +20,7 @@ import { bindNflogGroup } from "../../src/linux/nflog-socket.ts";
 import { findProgram } from "../../src/linux/programs.ts";
 import { nfpath } from "../support/cli.ts";
 import { addNetns, deleteNetns, shell, stateOf } from "../support/namespaces.ts";
+import { programForOthers } from "../support/program-for-others.ts";
 
 const missing = ["nft", "ip", "iptables-legacy", "iptables-nft"].filter(
   (program) => findProgram(program) === null,
@@ -134,7 +135,7 @@ describe.skipIf(lacks !== null)(`nfpath hooks, live${lacks === null ? "" : ` (sk
   });
 
   test("without root it says what it needs", async () => {
-    const words = [process.execPath, "dist/cli/main.js", "hooks", "--netns", HOST];
+    const words = [...programForOthers(), "hooks", "--netns", HOST];
     const run = await shell(
       `setpriv --bounding-set -all --inh-caps -all ${words.join(" ")} 2>&1 || echo status $?`,
     );

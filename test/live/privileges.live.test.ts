@@ -22,6 +22,7 @@ import { type Journal, type RunProcess, writeJournal } from "../../src/linux/und
 import { root } from "../support/cli.ts";
 import { killIfThere, until } from "../support/doomed-run.ts";
 import { addNetns, deleteNetns, shell, stateOf } from "../support/namespaces.ts";
+import { programForOthers } from "../support/program-for-others.ts";
 
 const missing = ["nft", "ip", "nsenter", "setpriv", "iptables-legacy"].filter(
   (program) => findProgram(program) === null,
@@ -45,7 +46,7 @@ function asNobody(capabilities: string, words: readonly string[]): [string, stri
   const sets = ["--bounding-set", "--inh-caps", "--ambient-caps"].map((set) => `${set}=-all,${capabilities}`);
   const user = ["--reuid", String(NOBODY), "--regid", String(NOBODY), "--clear-groups"];
   const args = ["netns", "exec", HERE, "env", `XDG_RUNTIME_DIR=${runtime}`, "setpriv", ...user, ...sets];
-  return ["ip", [...args, process.execPath, PROGRAM, ...words]];
+  return ["ip", [...args, ...programForOthers(), ...words]];
 }
 
 function run(capabilities: string, ...words: readonly string[]) {

@@ -7,6 +7,7 @@ import type { JourneyContract } from "../../src/core/views/contract.ts";
 import { findProgram } from "../../src/linux/programs.ts";
 import { nfpath, root } from "../support/cli.ts";
 import { addCable, addNetns, deleteNetns, shell, stateOf } from "../support/namespaces.ts";
+import { AS_NOBODY, programForOthers } from "../support/program-for-others.ts";
 
 const missing = ["nft", "ip", "nsenter", "iptables-legacy"].filter(
   (program) => findProgram(program) === null,
@@ -187,8 +188,9 @@ describe.skipIf(lacks !== null)(`nfpath trace${lacks === null ? "" : ` (skipped:
   });
 
   test("without root: one line that says what to do, and status 3", () => {
-    const words = [process.execPath, join(root, "dist/cli/main.js"), "trace", "udp", "--netns", NEAR];
-    const ran = spawnSync("setpriv", ["--reuid", "65534", "--clear-groups", ...words], { encoding: "utf8" });
+    const [setpriv, ...user] = AS_NOBODY;
+    const words = [...user, ...programForOthers(), "trace", "udp", "--netns", NEAR];
+    const ran = spawnSync(setpriv, words, { encoding: "utf8" });
     expect([ran.status, ran.stdout]).toEqual([3, ""]);
     expect(ran.stderr).toMatch(
       /^nfpath: tracing needs CAP_NET_ADMIN .*; run it as root: sudo nfpath trace …\n$/,
