@@ -3,6 +3,7 @@ import { existsSync } from "node:fs";
 import { ok, type Result, refused } from "../core/base/result.ts";
 import type { Explained } from "../core/diagnosis/diagnose.ts";
 import { diffJourneys, type JourneyDiff } from "../core/diagnosis/journey-diff.ts";
+import { holdsJourney } from "../core/diagnosis/parts.ts";
 import { diffRecordings, type End, Recording, type RecordingDiff } from "../core/diagnosis/recording-diff.ts";
 import { openEvidence } from "./evidence.ts";
 import { explain, openInputs } from "./explain.ts";
@@ -74,7 +75,7 @@ async function read({ file, journey }: Named, options: DiffOptions): Promise<Res
     { inputs, ruleInputs: [...rules.value, ...ruleInputs], captures, year: options.year },
     (explained) => {
       recording.add(explained);
-      if (explained.journey.id === journey) chosen = explained;
+      if (journey !== null && holdsJourney(explained, journey)) chosen = explained;
     },
   );
   if (!done.ok) return done;

@@ -1,6 +1,7 @@
 /** Which journeys to show: `--only`, `--journey` and the filter. What is hidden is counted, so nothing disappears in silence. */
 import type { Explained } from "../core/diagnosis/diagnose.ts";
 import type { OutcomeVerdict } from "../core/diagnosis/outcome.ts";
+import { wayOf } from "../core/diagnosis/parts.ts";
 import type { Filter } from "../core/filters/filter.ts";
 import { matchesFilter } from "../core/filters/predicate.ts";
 import type { Journey } from "../core/journeys/journey.ts";
@@ -20,17 +21,16 @@ export interface Choice {
   readonly filter: Filter | null;
   /** Null: all. */
   readonly only: readonly OutcomeVerdict[] | null;
-  /** By id; null: all. */
+  /** By id of any part; null: all. */
   readonly journeys?: ReadonlySet<string> | null;
 }
 
-/** A journey is chosen when its packet matches at any point of its way: before or after NAT. */
+/** A journey is chosen, with all its parts, when its packet matches at any point of its way: before or after NAT. */
 export function isChosen(explained: Explained, { filter, only, journeys }: Choice): boolean {
-  if (journeys != null && !journeys.has(explained.journey.id)) return false;
+  const way = wayOf(explained);
+  if (journeys != null && !way.some(({ journey }) => journeys.has(journey.id))) return false;
   if (only !== null && !only.includes(explained.outcome.verdict)) return false;
-  return (
-    filter === null || [explained, ...explained.parts].some(({ journey }) => matchesAnywhere(journey, filter))
-  );
+  return filter === null || way.some(({ journey }) => matchesAnywhere(journey, filter));
 }
 
 function matchesAnywhere(journey: Journey, filter: Filter): boolean {

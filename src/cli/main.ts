@@ -69,7 +69,12 @@ program
   .option("--rules <file>", "a file that is rules, whatever it looks like (repeatable)", collect, [])
   .option("--only <outcomes>", "show only these outcomes: dropped, rejected, vanished, …")
   .option("--filter <expression>", "show only packets that match, in pcap-filter's words")
-  .option("--journey <id>", "show only the journey with this number (repeatable)", collect, [])
+  .option(
+    "--journey <id>",
+    "show only the packet with this journey in its way, whole (repeatable)",
+    collect,
+    [],
+  )
   .option(
     "--why-not <rule>",
     'say which condition of this rule failed: filter:FORWARD:4, "inet fw forward handle 7", or its words',

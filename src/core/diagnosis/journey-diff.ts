@@ -4,6 +4,9 @@
  *
  * Steps are the same when the same chain said the same rule's words, wherever that rule stands: rules move between two
  * recordings. A later packet of a connection is not asked nat's chains, which is no difference of its way.
+ *
+ * Of a packet that went on in other namespaces the whole way is compared, part by part: the first namespace's steps with the
+ * first's, the next one's with the next one's, whatever their names, which for a container are new with each start.
  */
 import type { Step } from "../journeys/journey.ts";
 import { tcpFlagNames } from "../packets/packet.ts";
@@ -12,6 +15,7 @@ import { iptablesTextKey, nftTextKey } from "../rulesets/rule-text.ts";
 import type { Rule } from "../rulesets/ruleset.ts";
 import type { Explained } from "./diagnose.ts";
 import { endpoint } from "./flows.ts";
+import { lastPartOf, wayOf } from "./parts.ts";
 import { ruleText } from "./rule-words.ts";
 import { holdAgainst } from "./why-not.ts";
 
@@ -48,6 +52,8 @@ export interface JourneyDiff {
   readonly common: readonly Step[];
   /** The first steps that differ; null where a way has ended. Both null: the ways are the same. */
   readonly first: { readonly a: Step | null; readonly b: Step | null };
+  /** Both first steps are in the same chain, of the same part of the way. */
+  readonly isInOneChain: boolean;
   readonly rest: { readonly a: readonly Step[]; readonly b: readonly Step[] };
   readonly reasons: readonly Reason[];
   /** One of them was asked nat's chains, the other was not, being a later packet of its connection. */
@@ -56,24 +62,44 @@ export interface JourneyDiff {
 }
 
 export function diffJourneys(a: Explained, b: Explained): JourneyDiff {
-  const natOf = { a: stepsOf(a).some((step) => step.isNat), b: stepsOf(b).some((step) => step.isNat) };
+  const [allA, allB] = [placesOf(a), placesOf(b)];
+  const natOf = { a: allA.some(isNat), b: allB.some(isNat) };
   const isOneSided = natOf.a !== natOf.b;
-  const [mine, theirs] = [a, b].map((one) => stepsOf(one).filter((step) => !(isOneSided && step.isNat)));
-  const [stepsA, stepsB] = [mine ?? [], theirs ?? []];
+  const [placesA, placesB] = [allA, allB].map((all) => all.filter((place) => !(isOneSided && isNat(place))));
+  const [mine, theirs] = [placesA ?? [], placesB ?? []];
   let at = 0;
-  while (at < stepsA.length && at < stepsB.length && isSameStep(stepsA[at] as Step, stepsB[at] as Step)) at++;
-  const first = { a: stepsA[at] ?? null, b: stepsB[at] ?? null };
+  while (at < mine.length && at < theirs.length && isSameStep(mine[at] as Place, theirs[at] as Place)) at++;
+  const [ofA, ofB] = [mine[at] ?? null, theirs[at] ?? null];
   return {
     a,
     b,
     packet: packetDifferences(a, b),
-    common: stepsA.slice(0, at),
-    first,
-    rest: { a: stepsA.slice(at + 1), b: stepsB.slice(at + 1) },
-    reasons: reasonsFor(a, b, first),
+    common: mine.slice(0, at).map(({ step }) => step),
+    first: { a: ofA?.step ?? null, b: ofB?.step ?? null },
+    isInOneChain: isInOneChain(ofA, ofB),
+    rest: { a: stepsFrom(mine, at + 1), b: stepsFrom(theirs, at + 1) },
+    reasons: reasonsFor(a, b, ofA, ofB),
     natAskedOf: isOneSided ? (natOf.a ? "A" : "B") : null,
     endsAlike: a.outcome.verdict === b.outcome.verdict && a.outcome.cause === b.outcome.cause,
   };
+}
+
+/** A step, and the number of the part of the way that it is in. */
+interface Place {
+  readonly step: Step;
+  readonly part: number;
+}
+
+function placesOf(explained: Explained): readonly Place[] {
+  return wayOf(explained).flatMap((one, part) => stepsOf(one).map((step) => ({ step, part })));
+}
+
+function stepsFrom(places: readonly Place[], at: number): readonly Step[] {
+  return places.slice(at).map(({ step }) => step);
+}
+
+function isNat({ step }: Place): boolean {
+  return step.isNat;
 }
 
 /** Our own chains are none of the host's, and the end of a base chain that its policy follows says nothing by itself. */
@@ -86,12 +112,18 @@ function stepsOf({ journey }: Explained): readonly Step[] {
   });
 }
 
-function isSameStep(a: Step, b: Step): boolean {
-  return placeKey(a) === placeKey(b) && a.verdict === b.verdict && sayKey(a) === sayKey(b);
+function isSameStep(a: Place, b: Place): boolean {
+  return (
+    placeKey(a) === placeKey(b) && a.step.verdict === b.step.verdict && sayKey(a.step) === sayKey(b.step)
+  );
 }
 
-function placeKey({ hook, event }: Step): string {
-  return `${hook} ${event.family} ${event.table} ${event.chain}`;
+function isInOneChain(a: Place | null, b: Place | null): boolean {
+  return a !== null && b !== null && placeKey(a) === placeKey(b);
+}
+
+function placeKey({ step: { hook, event }, part }: Place): string {
+  return `${part} ${hook} ${event.family} ${event.table} ${event.chain}`;
 }
 
 function sayKey(step: Step): string {
@@ -105,20 +137,19 @@ function textKey(text: string): string {
   return text.startsWith("-") ? iptablesTextKey(text) : nftTextKey(text);
 }
 
-function reasonsFor(a: Explained, b: Explained, first: JourneyDiff["first"]): readonly Reason[] {
-  const { a: ofA, b: ofB } = first;
+function reasonsFor(a: Explained, b: Explained, ofA: Place | null, ofB: Place | null): readonly Reason[] {
   // Behind another chain or hook it is not this rule that made the difference.
-  if (ofA === null || ofB === null || placeKey(ofA) !== placeKey(ofB)) return [];
+  if (ofA === null || ofB === null || !isInOneChain(ofA, ofB)) return [];
   const met: Reason[] = [];
-  if (ofA.kind === "rule") met.push(reasonFor("A", ofA, b, ofB));
-  if (ofB.kind === "rule") met.push(reasonFor("B", ofB, a, ofA));
+  if (ofA.step.kind === "rule") met.push(reasonFor("A", ofA, b, ofB));
+  if (ofB.step.kind === "rule") met.push(reasonFor("B", ofB, a, ofA));
   const [earlier, second] = met;
   if (earlier === undefined || second === undefined || earlier.kind === "absent" || second.kind === "absent")
     return met;
   // In one listing the rule that stands first decided; the other packet only came further.
-  const order = (number(ofA) ?? 0) - (number(ofB) ?? 0);
-  if (number(ofA) === null || number(ofB) === null || order === 0) return met;
-  return [order < 0 ? earlier : second];
+  const [numberA, numberB] = [number(ofA.step), number(ofB.step)];
+  if (numberA === null || numberB === null || numberA === numberB) return met;
+  return [numberA < numberB ? earlier : second];
 }
 
 function number(step: Step): number | null {
@@ -126,13 +157,14 @@ function number(step: Step): number | null {
 }
 
 /** Why the other packet, which came to the same chain, did not meet this step's rule. */
-function reasonFor(side: Side, step: Step, other: Explained, otherStep: Step): Reason {
+function reasonFor(side: Side, { step }: Place, other: Explained, there: Place): Reason {
   const { rule, table } = step.resolved;
   if (rule === null) return { side, step, kind: "not-known", answers: [] };
-  const { chain } = otherStep.resolved;
+  const { chain } = there.step.resolved;
   if (chain?.complete === true && !chain.rules.some((one) => isSameRule(one, rule)))
     return { side, step, kind: "absent", answers: [] };
-  const { answers } = holdAgainst(rule, table, other, otherStep);
+  const otherPart = wayOf(other)[there.part] ?? other;
+  const { answers } = holdAgainst(rule, table, otherPart, there.step);
   const failed = answers.filter(({ holds }) => holds === "failed");
   if (failed.length > 0) return { side, step, kind: "failed", answers: failed };
   const doubtful = answers.filter(({ holds }) => holds === "not-known");
@@ -153,14 +185,16 @@ function packetDifferences(a: Explained, b: Explained): readonly PacketDifferenc
   });
 }
 
-function fieldsOf({ journey }: Explained): Readonly<Record<string, string | null>> {
+function fieldsOf(explained: Explained): Readonly<Record<string, string | null>> {
+  const { journey } = explained;
   const { first } = journey;
+  const last = lastPartOf(explained).journey;
   const packet = first?.packet ?? null;
   const text = (value: string | number | null | undefined) => (value == null ? null : String(value));
   const mark = journey.steps.find((step) => step.sighting?.mark != null)?.sighting?.mark ?? null;
   const flags = packet?.tcp?.flags ?? null;
   return {
-    netns: journey.netns,
+    netns: namespacesOf(explained),
     family: journey.family,
     protocol: text(packet?.protocol),
     source: packet?.src == null ? null : endpoint(packet.src, packet.sport),
@@ -170,10 +204,17 @@ function fieldsOf({ journey }: Explained): Readonly<Record<string, string | null
     in: text(first?.in),
     mark: mark === null ? null : `0x${mark.toString(16)}`,
     "conntrack state": text(journey.conntrack?.state),
-    out: text(journey.steps.findLast((step) => step.sighting?.out != null)?.sighting?.out),
+    out: text(last.steps.findLast((step) => step.sighting?.out != null)?.sighting?.out),
     length: text(packet?.length),
     ttl: text(packet?.ttl),
   };
+}
+
+/** `host, c1`: where it went; null where no source told a namespace. */
+export function namespacesOf(explained: Explained): string | null {
+  const [first, ...more] = wayOf(explained).map(({ journey }) => journey.netns);
+  if (first === undefined || (first === null && more.length === 0)) return null;
+  return [first, ...more].map((netns) => netns ?? "the first namespace").join(", ");
 }
 
 /** `4   -s 10.0.0.0/8 -j ACCEPT`, `policy drop`: what a step says, in a line. */

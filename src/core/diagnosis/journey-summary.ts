@@ -11,6 +11,7 @@ import type { Explained } from "./diagnose.ts";
 import type { CauseCode } from "./finding.ts";
 import { endpoint } from "./flows.ts";
 import type { OutcomeVerdict } from "./outcome.ts";
+import { lastPartOf, wayOf } from "./parts.ts";
 import { chainName, ruleName, ruleText } from "./rule-words.ts";
 import { originOfStep } from "./step-origin.ts";
 
@@ -95,7 +96,7 @@ export class SummaryCounter {
 
   add(explained: Explained): void {
     const { journey, outcome } = explained;
-    const parts = [explained, ...explained.parts];
+    const parts = wayOf(explained);
     const findings = parts.flatMap((part) => part.findings);
     this.#journeys++;
     for (const part of parts) {
@@ -106,7 +107,7 @@ export class SummaryCounter {
     const { verdict, cause } = outcome;
     this.#outcomes.add(`${verdict} ${cause}`, journey.id, () => ({ verdict, cause }));
     if (verdict === "dropped" || verdict === "rejected")
-      this.#addEnder(parts.at(-1)?.journey ?? journey, verdict);
+      this.#addEnder(lastPartOf(explained).journey, verdict);
     const kinds = new Map(
       parts.flatMap((part) => part.journey.gaps.map(({ gap, remedy }) => [gap, remedy] as const)),
     );

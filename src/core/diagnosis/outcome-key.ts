@@ -1,5 +1,6 @@
 /** How a packet ended: in words, and as a key that is equal for packets that ended alike wherever the rule stands. */
 import type { Explained } from "./diagnose.ts";
+import { lastPartOf } from "./parts.ts";
 import { chainName, ruleName, ruleText } from "./rule-words.ts";
 
 export interface EndName {
@@ -8,7 +9,8 @@ export interface EndName {
   readonly words: string;
 }
 
-export function endOf({ journey, outcome, findings }: Explained): EndName {
+export function endOf(explained: Explained): EndName {
+  const { journey, outcome, findings } = lastPartOf(explained);
   const { verdict, out } = outcome;
   if (verdict === "dropped" || verdict === "rejected") {
     const step = journey.steps.findLast((one) => one.verdict === "drop" || one.verdict === "reject");

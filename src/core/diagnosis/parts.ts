@@ -39,6 +39,21 @@ export function waitingTogether<Some extends Held>(
   return waiting;
 }
 
+/** All parts of a packet's way in their order: the one that leads, and where it went on. */
+export function wayOf(explained: Explained): readonly Explained[] {
+  return [explained, ...explained.parts];
+}
+
+/** The part that the packet's outcome is of. */
+export function lastPartOf(explained: Explained): Explained {
+  return explained.parts.at(-1) ?? explained;
+}
+
+/** Whether the packet's way is, or holds, the journey of that id: whichever part is named, the packet is meant. */
+export function holdsJourney(explained: Explained, id: string): boolean {
+  return wayOf(explained).some(({ journey }) => journey.id === id);
+}
+
 /** Puts parts under the journey that they go on from, where that is among them. */
 export function joinParts(explained: readonly Explained[]): readonly Explained[] {
   if (explained.every(({ relations }) => relations.continues === null)) return explained;

@@ -14,6 +14,7 @@ import type { TargetRule } from "../rulesets/rule-target.ts";
 import type { Rule, Table } from "../rulesets/ruleset.ts";
 import type { Explained } from "./diagnose.ts";
 import { ipsetsOf } from "./host-ipsets.ts";
+import { wayOf } from "./parts.ts";
 import { ruleName } from "./rule-words.ts";
 
 export interface WhyNot {
@@ -37,8 +38,19 @@ export interface WhyNot {
   readonly leading: readonly WhyNot[];
 }
 
-/** Null where the rule is of another family or namespace than the packet. */
+/** Of a packet's whole way; null where the rule is of another family or namespace than all of it. */
 export function whyNot(explained: Explained, targets: readonly TargetRule[]): WhyNot | null {
+  const fates = wayOf(explained).flatMap((part) => whyNotInPart(part, targets) ?? []);
+  // A listing may not say whose rules it has: the part that came to them tells.
+  return (
+    fates.find(({ fate }) => fate === "matched") ??
+    fates.find(({ fate }) => fate !== "elsewhere") ??
+    fates[0] ??
+    null
+  );
+}
+
+function whyNotInPart(explained: Explained, targets: readonly TargetRule[]): WhyNot | null {
   const { journey } = explained;
   const mine = targets.filter((one) => isOfPacket(one, journey));
   const isInForce = (one: TargetRule) => journey.steps.some((step) => step.resolved.chain === one.chain);

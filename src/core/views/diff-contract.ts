@@ -42,8 +42,9 @@ function journeysContract(diff: JourneyDiff) {
 }
 
 function stepContract(step: Step) {
-  const { family, table, chain, number } = step.event;
+  const { netns, family, table, chain, number } = step.event;
   return {
+    netns,
     hook: step.hook,
     family,
     table,

@@ -1,7 +1,14 @@
 /** Where two ways part, on one screen: what differs between the packets, what is common, the first difference, the ends. */
 import { isIptablesText } from "../diagnosis/commands.ts";
 import type { Explained } from "../diagnosis/diagnose.ts";
-import { type JourneyDiff, type Reason, type Side, stepSays } from "../diagnosis/journey-diff.ts";
+import {
+  type JourneyDiff,
+  namespacesOf,
+  type Reason,
+  type Side,
+  stepSays,
+} from "../diagnosis/journey-diff.ts";
+import { lastPartOf } from "../diagnosis/parts.ts";
 import type { ComparedBy, End, KindDiff, RecordingDiff } from "../diagnosis/recording-diff.ts";
 import { chainName, ruleName } from "../diagnosis/rule-words.ts";
 import type { Step } from "../journeys/journey.ts";
@@ -49,7 +56,8 @@ function describePacket(
   const packet = journey.first?.packet ?? null;
   const who =
     packet === null ? "no headers were shown" : packetWords(packet, glyphs.arrow).slice(0, 2).join("  ");
-  const where = journey.netns === null ? "" : `  netns ${journey.netns}`;
+  const namespaces = namespacesOf(explained);
+  const where = namespaces === null ? "" : `  netns ${namespaces}`;
   return text(
     side,
     `${who}  ${interfaceWords(journey, glyphs.doubleArrow)}${where}  (${name})`,
@@ -111,17 +119,19 @@ function describeParting(diff: JourneyDiff, columns: number, glyphs: Glyphs): re
   const { a, b } = diff.first;
   if (a === null && b === null)
     return [...text("", "their ways are the same, rule by rule", columns, "good", 0), []];
-  const [placeA, placeB] = [a, b].map((step) => (step === null ? null : placeOf(step)));
-  const together = placeA === placeB ? `they part in ${placeA}` : parted(placeA ?? null, placeB ?? null);
+  const [placeA, placeB] = [a === null ? null : placeOf(a, diff.a), b === null ? null : placeOf(b, diff.b)];
+  const together = diff.isInOneChain ? `they part in ${placeA}` : parted(placeA, placeB);
   const lines = [...text("", together, columns, "strong", 0)];
-  if (a !== null) lines.push(...describeStep("A", a, placeA === placeB, columns));
-  if (b !== null) lines.push(...describeStep("B", b, placeA === placeB, columns));
+  if (a !== null) lines.push(...describeStep("A", a, diff.isInOneChain, columns));
+  if (b !== null) lines.push(...describeStep("B", b, diff.isInOneChain, columns));
   for (const reason of diff.reasons) lines.push(...describeReason(reason, columns, glyphs));
   return [...lines, []];
 }
 
-function placeOf(step: Step): string {
-  return `${step.hook?.toUpperCase() ?? "?"}, ${chainName(step)}`;
+/** With its namespace where the packet went through several. */
+function placeOf(step: Step, { parts }: Explained): string {
+  const where = parts.length === 0 ? "" : ` in ${step.event.netns ?? "the first namespace"}`;
+  return `${step.hook?.toUpperCase() ?? "?"}, ${chainName(step)}${where}`;
 }
 
 function parted(a: string | null, b: string | null): string {
@@ -183,9 +193,10 @@ function describeEnds(diff: JourneyDiff, columns: number, glyphs: Glyphs): reado
     const [glyph, style] = outcomeLook(explained.outcome, glyphs);
     const more =
       rest.length === 0 ? "" : `${rest.length === 1 ? "1 more step" : `${rest.length} more steps`}, `;
-    const { answer } = explained;
+    const last = lastPartOf(explained);
+    const answer = explained.answer ?? last.answer;
     const answered = answer === null ? "" : `; answered by ${answer.journey}`;
-    return text(side, `${glyph} ${more}${outcomeWords(explained)}${answered}`, columns, style, 2);
+    return text(side, `${glyph} ${more}${outcomeWords(last)}${answered}`, columns, style, 2);
   };
   return [...end("A", diff.a, diff.rest.a), ...end("B", diff.b, diff.rest.b)];
 }
