@@ -17,7 +17,7 @@ export type DoctorFormat = (typeof DOCTOR_FORMATS)[number];
 
 export const CANARY_PLACES = ["scratch", "here", "none"] as const;
 
-export const DIFF_FORMATS = ["tree", "json"] as const;
+export const DIFF_FORMATS = ["tree", "json", "md"] as const;
 export type DiffFormat = (typeof DIFF_FORMATS)[number];
 
 export const HOOKS_FORMATS = ["tree", "json", "md"] as const;

@@ -2,6 +2,7 @@
 import { type Diff, diff } from "../app/diff.ts";
 import type { ExitStatus } from "../app/refusal.ts";
 import { diffContract } from "../core/views/diff-contract.ts";
+import { markdownJourneyDiff, markdownRecordingDiff } from "../core/views/diff-markdown.ts";
 import { describeJourneyDiff, describeRecordingDiff } from "../core/views/diff-tree.ts";
 import type { Line } from "../core/views/styled.ts";
 import type { TreeOptions } from "../core/views/tree.ts";
@@ -28,20 +29,30 @@ export async function diffCommand(
     return done.error.status;
   }
   const output = new Output(process.stdout);
-  const { journeys, recordings, names } = done.value;
-  await output.write(
-    flags.format === "json"
-      ? `${JSON.stringify(diffContract(journeys, recordings))}\n`
-      : treeWriter(output)((options) => describeDiff(done.value, { a, b }, { ...options }, names)),
-  );
+  await output.write(textOf(done.value, { a, b }, flags.format, output));
   return 0;
 }
 
+/** @param files how the two are called on the command line */
+function textOf(found: Diff, files: Diff["names"], format: DiffFormat, output: Output): string {
+  const { journeys, recordings, names } = found;
+  switch (format) {
+    case "json":
+      return `${JSON.stringify(diffContract(journeys, recordings))}\n`;
+    case "md":
+      return `${[
+        ...(recordings === null ? [] : markdownRecordingDiff(recordings, files)),
+        ...(journeys === null ? [] : markdownJourneyDiff(journeys, names)),
+      ].join("\n")}\n`;
+    case "tree":
+      return treeWriter(output)((options) => describeDiff(found, files, options));
+  }
+}
+
 function describeDiff(
-  { journeys, recordings }: Diff,
+  { journeys, recordings, names }: Diff,
   files: Diff["names"],
   options: TreeOptions,
-  names: Diff["names"],
 ): readonly Line[] {
   const lines = recordings === null ? [] : [...describeRecordingDiff(recordings, files, options)];
   if (journeys === null) return lines;

@@ -51,6 +51,47 @@ test("for programs", async () => {
   });
 });
 
+test("for a ticket: what differs, where they part, why, and how each ended", async () => {
+  const two = await nfpath(["diff", `${both}#1`, `${both}#2`, rules, "--format", "md"]);
+  expect(two.status).toBe(0);
+  expect(two.stdout.split("\n")).toEqual([
+    `### \`${both}#1\` and \`${both}#2\``,
+    "",
+    "| | A | B |",
+    "|---|---|---|",
+    expect.stringMatching(
+      /^\| packet \| UDP 192\.0\.2\.1:40000 → 198\.51\.100\.1:53, 60 B, in eth0 \|.*in eth1 \|$/,
+    ),
+    "| in | eth0 | eth1 |",
+    "| end | **delivered to this host** | **dropped: filter:INPUT dropped it by its policy; nobody was told** |",
+    "",
+    "- **they part in INPUT, filter:INPUT**",
+    "  - A: `1   -i eth0 -p udp -m udp --dport 53 -j ACCEPT`",
+    "  - B: `policy drop`",
+    "- A's filter:INPUT rule 1 does not match B:",
+    "  - failed: `-i eth0`, it came in by eth1",
+    "",
+    "",
+  ]);
+  const whole = await nfpath(["diff", before, after, rules, "--format", "md"]);
+  expect(whole.stdout).toContain(
+    "| udp 192.0.2.1 → 198.51.100.1:53 | 1 delivered (1) | 1 dropped by filter:INPUT's policy (1) |",
+  );
+  expect(whole.stdout).toContain("\n0 kinds ended alike.\n");
+  expect(whole.stdout).toContain("\n### `#1` and `#1`\n");
+});
+
+test("host text becomes no markup", async () => {
+  const hostile = file(
+    "hostile.log",
+    new TraceLog()
+      .at("filter:INPUT:rule:1", { in: "a|<b>" })
+      .at("filter:INPUT:policy:2", { in: "*c*", id: 8 }).text,
+  );
+  const { stdout } = await nfpath(["diff", `${hostile}#1`, `${hostile}#2`, rules, "--format", "md"]);
+  expect(stdout).toContain("| in | a\\|\\<b\\> | \\*c\\* |");
+});
+
 test.each([
   [[`${both}#7`, `${both}#1`], "has no journey 7; it has 2, numbered from 1"],
   [[join(folder, "nosuch.log"), both], "no such file"],

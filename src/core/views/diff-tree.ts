@@ -1,5 +1,4 @@
 /** Where two ways part, on one screen: what differs between the packets, what is common, the first difference, the ends. */
-import { isIptablesText } from "../diagnosis/commands.ts";
 import type { Explained } from "../diagnosis/diagnose.ts";
 import {
   type JourneyDiff,
@@ -8,19 +7,29 @@ import {
   type Side,
   stepSays,
 } from "../diagnosis/journey-diff.ts";
-import { lastPartOf } from "../diagnosis/parts.ts";
-import type { ComparedBy, End, KindDiff, RecordingDiff } from "../diagnosis/recording-diff.ts";
-import { chainName, ruleName } from "../diagnosis/rule-words.ts";
+import type { KindDiff, RecordingDiff } from "../diagnosis/recording-diff.ts";
+import { chainName } from "../diagnosis/rule-words.ts";
 import type { Step } from "../journeys/journey.ts";
+import {
+  account,
+  commonWords,
+  ends,
+  endWords,
+  journeysWords,
+  kindWords,
+  partingWords,
+  reasonWords,
+} from "./diff-words.ts";
 import { type Line, pad, type Style, span, widthOf, wrap } from "./styled.ts";
 import { type Glyphs, outcomeLook, type TreeOptions } from "./tree.ts";
 import { describeAnswers } from "./why-not-tree.ts";
-import { interfaceWords, outcomeWords, packetWords } from "./words.ts";
+import { interfaceWords, packetWords } from "./words.ts";
 
 const INDENT = 3;
 const USUAL_COLUMNS = 100;
 const MOST_RULE_ROWS = 2;
 const MOST_FIELDS = 5;
+const MOST_CONDITIONS = 3;
 
 /** @param names how the two are called on the command line: `before.log#3` */
 export function describeJourneyDiff(
@@ -88,56 +97,20 @@ function describeDifferences({ packet }: JourneyDiff, columns: number): readonly
 }
 
 /** The common beginning in a line or two: hooks, and in each the tables. */
-function describeCommon({ common, natAskedOf }: JourneyDiff, columns: number): readonly Line[] {
-  const lines: Line[] = [];
-  if (common.length > 0) {
-    const steps = common.length === 1 ? "1 step" : `${common.length} steps`;
-    lines.push(...text("=", `the same for ${steps}: ${hooksOf(common)}`, columns, "dim", 2));
-  }
-  if (natAskedOf !== null) {
-    const other = natAskedOf === "A" ? "B" : "A";
-    const words = `nat's chains were asked for ${natAskedOf} alone: ${other} is a later packet of its connection`;
-    lines.push(...text("=", words, columns, "dim", 2));
-  }
-  return lines;
-}
-
-function hooksOf(steps: readonly Step[]): string {
-  const hooks: { hook: string; tables: string[] }[] = [];
-  for (const step of steps) {
-    const hook = step.hook?.toUpperCase() ?? "?";
-    const { tracer, family, table } = step.event;
-    const name = tracer === "xtables" || isIptablesText(step) ? table : `${family} ${table}`;
-    const last = hooks.at(-1);
-    if (last?.hook !== hook) hooks.push({ hook, tables: [name] });
-    else if (!last.tables.includes(name)) last.tables.push(name);
-  }
-  return hooks.map(({ hook, tables }) => `${hook} ${tables.join(", ")}`).join("; ");
+function describeCommon(diff: JourneyDiff, columns: number): readonly Line[] {
+  return commonWords(diff).flatMap((words) => text("=", words, columns, "dim", 2));
 }
 
 function describeParting(diff: JourneyDiff, columns: number, glyphs: Glyphs): readonly Line[] {
   const { a, b } = diff.first;
-  if (a === null && b === null)
+  const together = partingWords(diff);
+  if (together === null)
     return [...text("", "their ways are the same, rule by rule", columns, "good", 0), []];
-  const [placeA, placeB] = [a === null ? null : placeOf(a, diff.a), b === null ? null : placeOf(b, diff.b)];
-  const together = diff.isInOneChain ? `they part in ${placeA}` : parted(placeA, placeB);
   const lines = [...text("", together, columns, "strong", 0)];
   if (a !== null) lines.push(...describeStep("A", a, diff.isInOneChain, columns));
   if (b !== null) lines.push(...describeStep("B", b, diff.isInOneChain, columns));
   for (const reason of diff.reasons) lines.push(...describeReason(reason, columns, glyphs));
   return [...lines, []];
-}
-
-/** With its namespace where the packet went through several. */
-function placeOf(step: Step, { parts }: Explained): string {
-  const where = parts.length === 0 ? "" : ` in ${step.event.netns ?? "the first namespace"}`;
-  return `${step.hook?.toUpperCase() ?? "?"}, ${chainName(step)}${where}`;
-}
-
-function parted(a: string | null, b: string | null): string {
-  if (a === null) return `A's way ends here; B goes on to ${b}`;
-  if (b === null) return `B's way ends here; A goes on to ${a}`;
-  return `they part here: A comes to ${a}, B to ${b}`;
 }
 
 function describeStep(side: Side, step: Step, isTogether: boolean, columns: number): readonly Line[] {
@@ -149,54 +122,24 @@ function describeStep(side: Side, step: Step, isTogether: boolean, columns: numb
   return [...lines.slice(0, MOST_RULE_ROWS), ...text("", "  …", columns, "dim", 0)];
 }
 
-function describeReason(
-  { side, step, kind, answers }: Reason,
-  columns: number,
-  glyphs: Glyphs,
-): readonly Line[] {
-  const other = side === "A" ? "B" : "A";
-  const rule = `${side}'s ${ruleName(step)}`;
-  switch (kind) {
-    case "failed":
-      return [
-        ...text("", `${rule} does not match ${other}:`, columns, "plain", 0),
-        ...describeAnswers(answers.slice(0, 3), columns, glyphs),
-      ];
-    case "not-known":
-      if (answers.length === 0)
-        return text(
-          "",
-          `why ${rule} did not match ${other} is not known: its text was not given`,
-          columns,
-          "doubtful",
-          0,
-        );
-      return [
-        ...text("", `why ${rule} did not match ${other} is not known:`, columns, "doubtful", 0),
-        ...describeAnswers(answers.slice(0, 3), columns, glyphs),
-      ];
-    case "absent":
-      return text("", `${other}'s listing does not have ${rule}`, columns, "note", 0);
-    case "holds":
-      return text(
-        "",
-        `${rule} would match ${other} too, as far as it is understood here: something decided before it`,
-        columns,
-        "doubtful",
-        0,
-      );
-  }
+function describeReason(reason: Reason, columns: number, glyphs: Glyphs): readonly Line[] {
+  return [
+    ...text("", reasonWords(reason), columns, REASON_STYLES[reason.kind], 0),
+    ...describeAnswers(reason.answers.slice(0, MOST_CONDITIONS), columns, glyphs),
+  ];
 }
+
+const REASON_STYLES: Readonly<Record<Reason["kind"], Style>> = {
+  failed: "plain",
+  "not-known": "doubtful",
+  absent: "note",
+  holds: "doubtful",
+};
 
 function describeEnds(diff: JourneyDiff, columns: number, glyphs: Glyphs): readonly Line[] {
   const end = (side: Side, explained: Explained, rest: readonly Step[]): readonly Line[] => {
     const [glyph, style] = outcomeLook(explained.outcome, glyphs);
-    const more =
-      rest.length === 0 ? "" : `${rest.length === 1 ? "1 more step" : `${rest.length} more steps`}, `;
-    const last = lastPartOf(explained);
-    const answer = explained.answer ?? last.answer;
-    const answered = answer === null ? "" : `; answered by ${answer.journey}`;
-    return text(side, `${glyph} ${more}${outcomeWords(last)}${answered}`, columns, style, 2);
+    return text(side, `${glyph} ${endWords(explained, rest)}`, columns, style, 2);
   };
   return [...end("A", diff.a, diff.rest.a), ...end("B", diff.b, diff.rest.b)];
 }
@@ -219,45 +162,19 @@ export function describeRecordingDiff(
 ): readonly Line[] {
   const columns = columnsOf(options);
   const lines: Line[] = [
-    ...text("A", `${names.a}  ${journeys(diff.journeysA)}`, columns, "strong", 2),
-    ...text("B", `${names.b}  ${journeys(diff.journeysB)}`, columns, "strong", 2),
+    ...text("A", `${names.a}  ${journeysWords(diff.journeysA)}`, columns, "strong", 2),
+    ...text("B", `${names.b}  ${journeysWords(diff.journeysB)}`, columns, "strong", 2),
   ];
   lines.push([]);
   for (const kind of diff.differing.slice(0, MOST_KINDS)) lines.push(...describeKind(kind, columns));
-  lines.push(...text("", account(diff), columns, "plain", 0));
+  lines.push(...text("", account(diff, MOST_KINDS), columns, "plain", 0));
   return lines;
 }
 
-const COMPARED: Readonly<Record<ComparedBy, string>> = {
-  all: "",
-  "without-source": ", from whatever source",
-  "without-addresses": ", whatever its addresses",
-};
-
-function describeKind({ kind, comparedBy, a, b }: KindDiff, columns: number): readonly Line[] {
+function describeKind(kind: KindDiff, columns: number): readonly Line[] {
   return [
-    ...text("", `${kind}${COMPARED[comparedBy]}`, columns, "strong", 2),
-    ...text("A", ends(a), columns, "plain", 2),
-    ...text("B", ends(b), columns, "plain", 2),
+    ...text("", kindWords(kind), columns, "strong", 2),
+    ...text("A", ends(kind.a), columns, "plain", 2),
+    ...text("B", ends(kind.b), columns, "plain", 2),
   ];
-}
-
-function ends(all: readonly End[]): string {
-  return all.map(({ count, words, example }) => `${count} ${words} (${example.journey.id})`).join(", ");
-}
-
-function account({ differing, alike, onlyA, onlyB, uncounted }: RecordingDiff): string {
-  const more = differing.length - MOST_KINDS;
-  const parts: string[] = [];
-  if (differing.length === 0) parts.push("no kind of packets that is in both ended otherwise");
-  if (more > 0) parts.push(`${more} more kinds ended otherwise`);
-  parts.push(`${alike} ${alike === 1 ? "kind" : "kinds"} ended alike`);
-  if (onlyA.length > 0) parts.push(`${onlyA.length} only in A`);
-  if (onlyB.length > 0) parts.push(`${onlyB.length} only in B`);
-  if (uncounted > 0) parts.push(`${uncounted} packets not compared`);
-  return parts.join("; ");
-}
-
-function journeys(count: number): string {
-  return `${count} ${count === 1 ? "journey" : "journeys"}`;
 }
