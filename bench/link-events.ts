@@ -2,7 +2,7 @@
  * How fast events are linked, and how rightly, on events that the proof has saved:
  *
  *     NFPATH_LINKING_SAVE=/tmp/events npx vitest run test/live/linking.live.test.ts
- *     npx tsc -p bench && node .cache/bench/bench/link-events.js /tmp/events.legacy
+ *     npx tsc -b bench && node .cache/bench/bench/link-events.js /tmp/events.legacy
  *
  * With NFPATH_IN_KERNEL_LOG only legacy iptables' events count, as the kernel log has them. With NFPATH_WITHOUT_RULES places are told by names and interfaces only, as in a log that came without its ruleset.
  */

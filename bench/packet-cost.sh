@@ -7,7 +7,7 @@ here=$(dirname "$0")
 netns=nfpBench$$
 work=$(mktemp -d)
 trap 'ip netns delete $netns; rm -r "$work"' EXIT
-cc -O2 -o "$work/packet-cost" "$here/packet-cost.c"
+cc -O2 -o "$work/packet-cost" "$here/native/packet-cost.c"
 ip netns add "$netns"
 ip -n "$netns" link set lo up
 measure() { ip netns exec "$netns" "$work/packet-cost" 300000 >>"$work/$1"; }
