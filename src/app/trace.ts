@@ -28,6 +28,7 @@ import type { HostRefusal } from "../linux/refusal.ts";
 import { takeSnapshot } from "../linux/snapshot/take-snapshot.ts";
 import type { BesideSource, OnEvents } from "../sources/beside-source.ts";
 import { openKernelDrops } from "../sources/kernel-drops.ts";
+import { timeNow } from "../sources/live.ts";
 import { openWire } from "../sources/wire.ts";
 import type { MechanismWish } from "../tracing/mechanism.ts";
 import { type DryRun, type PlanOptions, planDryRun } from "../tracing/plan-here.ts";
@@ -178,7 +179,7 @@ async function traceWith(
     else listener.isOwnStep = (step) => isStepOfOwnRule(step, book, trace.plan.runId);
     // The kernel log has the packets of everybody who traces.
     if (trace.readsKernelLog) listener.filter = options.filter;
-    listener.armedAt = now();
+    listener.armedAt = timeNow();
     early.handOver(listener.take);
     const notes = [
       ...marking.value.notes,
@@ -187,13 +188,13 @@ async function traceWith(
       ...(trace.readsKernelLog && marking.value.follows ? [NO_REPLIES_FROM_LOG] : []),
     ];
     options.onArmed?.(trace, { ...marking.value, notes });
-    const waiting = wait(options, listener, trace.broken);
+    const waiting = wait(options, listener, trace);
     // The user's command has been started by now, with all that the user may do.
     if (options.givesUpRights === true) giveUpRights(options.netns);
     endedBy = await waiting;
   } finally {
     if (options.givesUpRights === true) takeUpRights();
-    if (listener !== null) listener.stoppedAt = now();
+    if (listener !== null) listener.stoppedAt = timeNow();
     end = await trace.stop();
     await endAll(besides.value);
   }
@@ -313,7 +314,7 @@ class Listener {
     this.#routeCheck = routeCheck;
     this.#explainer = new Explainer(book, {
       linker: { idleNanos: IDLE_NANOS, idleEvents: 1_000_000 },
-      mostHeld: 50_000,
+      mostHeld: 10_000,
       takes: matches,
       isWanted: (frame) => this.#wasTraced(frame.time) && matches(frame.sighting) === true,
     });
@@ -345,8 +346,9 @@ class Listener {
     return since >= 0 && until >= 0;
   }
 
-  settle(): void {
-    this.#show(this.#explainer.settle(now(), SHOWN_AFTER_NANOS));
+  /** @param until when everything has been heard that happened */
+  settle(until: Time): void {
+    this.#show(this.#explainer.settle(until, SHOWN_AFTER_NANOS));
   }
 
   async finish(): Promise<void> {
@@ -376,16 +378,16 @@ function isMeant(filter: Filter, { steps, first }: Journey): boolean {
   );
 }
 
-async function wait(options: LiveOptions, listener: Listener, broken: Promise<void>): Promise<EndReason> {
+async function wait(options: LiveOptions, listener: Listener, trace: Trace): Promise<EndReason> {
   const over = new AbortController();
-  const settling = setInterval(() => listener.settle(), SETTLE_EVERY_MS);
+  const settling = setInterval(() => listener.settle(trace.heardUntil()), SETTLE_EVERY_MS);
   try {
     return await Promise.race([
       pause(options.seconds * 1000, over.signal).then((): EndReason => "time"),
       untilAborted(options.signal).then((): EndReason => "signal"),
       enoughPackets(options.packets, listener, over.signal).then((): EndReason => "packets"),
       command(options.during, over.signal).then((): EndReason => "command"),
-      broken.then((): EndReason => "broken"),
+      trace.broken.then((): EndReason => "broken"),
     ]);
   } finally {
     clearInterval(settling);
@@ -420,11 +422,6 @@ async function pause(ms: number, over: AbortSignal): Promise<void> {
   } catch (error) {
     if (!(error instanceof Error) || error.name !== "AbortError") throw error;
   }
-}
-
-function now(): Time {
-  const ms = Date.now();
-  return { clock: "arrival", epoch: "utc", seconds: Math.floor(ms / 1000), nanos: (ms % 1000) * 1e6 };
 }
 
 /** The kernel log has everybody's packets, and a reply that was translated is told by nothing in the filter. */

@@ -48,11 +48,13 @@ export const SO_RCVBUFFORCE = 33;
 export const SO_MEMINFO = 55;
 export const SOL_NETLINK = 270;
 export const MSG_DONTWAIT = 0x40;
+export const MSG_NOSIGNAL = 0x4000;
 const MSG_TRUNC = 0x20;
 const CLOCK_BOOTTIME = 7;
 const LOCK_EX = 2;
 const LOCK_NB = 4;
 const POLLIN = 1;
+const POLLOUT = 4;
 
 /** Why a call failed: `EPERM`, `ENOBUFS` …; the number in decimal when it has no name here. */
 export class SystemCallError extends Error {
@@ -100,6 +102,14 @@ export function getsockopt(fd: number, level: number, option: number, value: Uin
 
 export function send(fd: number, data: Uint8Array): void {
   checked("send", sendCall(fd, data, data.length, 0));
+}
+
+/** Bytes that were taken, which may be fewer than given; 0 when none are at the moment and `flags` has MSG_DONTWAIT. */
+export function sendSome(fd: number, data: Uint8Array, flags: number): number {
+  const length = sendCall(fd, data, data.length, flags);
+  if (length >= 0) return length;
+  if (isNothingYet()) return 0;
+  throw lastError("send");
 }
 
 /** Bytes received into `data`; 0 when nothing is waiting and `flags` has MSG_DONTWAIT. */
@@ -191,16 +201,21 @@ export function tryLock(fd: number): boolean {
 }
 
 /**
- * Waits until one of the descriptors is ready, or for `timeout` milliseconds (-1: for ever). Returns the events of each, in
- * the order given.
+ * Waits until one of the descriptors has something to read, or `writable` takes something, or for `timeout` milliseconds (-1:
+ * for ever). Returns the events of each of `fds`, in the order given.
  */
-export function poll(fds: readonly number[], timeout: number): number[] {
-  const entries = Buffer.alloc(fds.length * 8);
+export function poll(fds: readonly number[], timeout: number, writable: number | null = null): number[] {
+  const count = fds.length + (writable === null ? 0 : 1);
+  const entries = Buffer.alloc(count * 8);
   for (const [i, fd] of fds.entries()) {
     writeHostU32(entries, fd, i * 8);
     writeHostU16(entries, POLLIN, i * 8 + 4);
   }
-  const ready = pollCall(entries, fds.length, timeout);
+  if (writable !== null) {
+    writeHostU32(entries, writable, fds.length * 8);
+    writeHostU16(entries, POLLOUT, fds.length * 8 + 4);
+  }
+  const ready = pollCall(entries, count, timeout);
   if (ready < 0) {
     if (koffi.errno() !== koffi.os.errno.EINTR) throw lastError("poll");
   }

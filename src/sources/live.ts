@@ -22,6 +22,8 @@ import { FRAME, type Frame, FrameReader, type GapReport } from "./collector/fram
 export interface LiveSource {
   /** Milliseconds since something came, by the monotonic clock. */
   readonly quietFor: () => number;
+  /** Until when everything has been heard: now, or, while events wait to be read, the time of the last that was. */
+  readonly heardUntil: () => Time;
   /** Steps of packets lost, as far as they are counted. */
   readonly lost: () => number;
   /**
@@ -96,6 +98,8 @@ class CollectorReader implements LiveSource {
   #lostMessages = 0;
   #logLines = 0;
   #lastFrame = performance.now();
+  #lastArrival: Time | null = null;
+  #isBehind = false;
   #said = "";
   #isOpen = false;
   #isEnding = false;
@@ -126,6 +130,8 @@ class CollectorReader implements LiveSource {
 
   readonly quietFor = (): number => performance.now() - this.#lastFrame;
 
+  readonly heardUntil = (): Time => (this.#isBehind ? (this.#lastArrival ?? timeNow()) : timeNow());
+
   readonly lost = (): number => this.#lostMessages;
 
   readonly end = async (): Promise<Result<RevertReport, HostRefusal>> => {
@@ -144,7 +150,6 @@ class CollectorReader implements LiveSource {
   #readFrame(frame: Frame, events: Event[]): void {
     switch (frame.kind) {
       case FRAME.netfilter:
-        this.#lastFrame = performance.now();
         this.#decodeTrace(frame, events);
         return;
       case FRAME.aside:
@@ -161,6 +166,10 @@ class CollectorReader implements LiveSource {
       case FRAME.gap:
         this.#lastFrame = performance.now();
         events.push(this.#gapEvent(frame));
+        return;
+      case FRAME.behind:
+      case FRAME.inTime:
+        this.#isBehind = frame.kind === FRAME.behind;
         return;
       case FRAME.ready:
         this.#isOpen = true;
@@ -179,7 +188,8 @@ class CollectorReader implements LiveSource {
 
   /** The tables of nfpath's own runs come and go, which changes none of the host's rules. */
   #decodeTrace(frame: Frame, events: Event[]): void {
-    decodeNetfilterDatagram(frame.payload, arrival(frame), this.#contextOf(frame), events);
+    const time = this.#arrivalOf(frame);
+    decodeNetfilterDatagram(frame.payload, time, this.#contextOf(frame), events);
     const last = events.at(-1);
     if (last?.kind === "rules-changed" && isOwnChange(last)) events.pop();
   }
@@ -199,6 +209,15 @@ class CollectorReader implements LiveSource {
       this.#lastFrame = performance.now();
       events.push({ ...event, time });
     }
+  }
+
+  /** A batch has one time, and its events share it. */
+  #arrivalOf(frame: Frame): Time {
+    const last = this.#lastArrival;
+    if (last !== null && last.nanos === frame.nanos && last.seconds === frame.seconds) return last;
+    this.#lastFrame = performance.now();
+    this.#lastArrival = arrival(frame);
+    return this.#lastArrival;
   }
 
   #gapEvent(frame: Frame): GapEvent {
@@ -247,6 +266,12 @@ class CollectorReader implements LiveSource {
       "see whether something killed it (out of memory?), and trace again",
     );
   }
+}
+
+/** Now, by the clock that events are stamped with. */
+export function timeNow(): Time {
+  const ms = Date.now();
+  return { clock: "arrival", epoch: "utc", seconds: Math.floor(ms / 1000), nanos: (ms % 1000) * 1e6 };
 }
 
 const IS_LITTLE_ENDIAN = new Uint8Array(new Uint16Array([1]).buffer)[0] === 1;

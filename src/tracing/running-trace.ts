@@ -1,6 +1,7 @@
 /** A trace that is armed, and how it ends. */
 import { setTimeout as sleep } from "node:timers/promises";
 import { ok, type Result, refused } from "../core/base/result.ts";
+import type { Time } from "../core/base/time.ts";
 import type { GapEvent } from "../core/events/event.ts";
 import { MOST_CONNECTIONS } from "../core/plans/connections.ts";
 import { FORGOTTEN_CHAIN } from "../core/plans/own-chains.ts";
@@ -55,6 +56,8 @@ export class RunningTrace implements Trace {
     this.#listener = listener;
     this.broken = Promise.race([source.gone, listener.failed, ...tables.map(({ session }) => session.gone)]);
   }
+
+  readonly heardUntil = (): Time => this.#source.heardUntil();
 
   readonly stop = (): Promise<Result<TraceEnd, TraceRefusal>> => {
     this.#stopped ??= this.#disarm().catch(async (error: unknown) => {

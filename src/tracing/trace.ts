@@ -6,6 +6,7 @@
  * kernel log of the host when the settings are back.
  */
 import { ok, type Result, refused } from "../core/base/result.ts";
+import type { Time } from "../core/base/time.ts";
 import type { Event } from "../core/events/event.ts";
 import type { Change, Plan } from "../core/plans/plan.ts";
 import type { HostRefusal } from "../linux/refusal.ts";
@@ -49,6 +50,8 @@ export interface Trace {
    * something could not be put back: the hint has the commands that finish it.
    */
   readonly stop: () => Promise<Result<TraceEnd, TraceRefusal>>;
+  /** Until when everything has been heard: now, or, while events wait to be read, the time of the last that was. */
+  readonly heardUntil: () => Time;
   /** Resolves when no event can come any more, `stop` apart: a process of ours was killed, or `onEvents` threw. */
   readonly broken: Promise<void>;
 }

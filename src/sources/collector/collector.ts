@@ -6,6 +6,7 @@
  * passed on, the settings are put back, and the process ends. So it is also the guardian of what was changed.
  */
 import { readSync } from "node:fs";
+import { tmpdir } from "node:os";
 import { dirname } from "node:path";
 import { withFileLock } from "../../linux/file-lock.ts";
 import { DatagramBatch, poll } from "../../linux/libc.ts";
@@ -26,13 +27,17 @@ import { FrameWriter } from "./frame-writer.ts";
 import { FRAME } from "./frames.ts";
 import { rightsOfGuardian } from "./guardian-rights.ts";
 import { CollectorRefused, NetnsCollector } from "./netns-collector.ts";
+import { Spool } from "./spool.ts";
 
 const STDIN = 0;
+const STDOUT = 1;
 const NEWLINE = 0x0a;
 const SLOTS = 128;
 /** More than the largest event: `copyBytes` of packet and less than 1 KiB of attributes. */
 const SLOT_BYTES = 8192;
 const OUTPUT_BYTES = 1 << 20;
+/** Some 100,000 events in memory, and a burst of minutes on disk. */
+const SPOOL = { memoryBytes: 32 << 20, fileBytes: 4 * 2 ** 30 };
 /** How long conntrack's events may wait in their buffer. */
 const ASKED_EVERY_MS = 50;
 /** A packet may wait in a queue between two hooks when the marking ends. */
@@ -41,7 +46,7 @@ const MOST_QUIET_MS = 1_000;
 
 /** Runs until standard input ends; the process's exit status. */
 export function runCollector(): number {
-  const writer = new FrameWriter(OUTPUT_BYTES);
+  const writer = new FrameWriter(OUTPUT_BYTES, new Spool({ ...SPOOL, directory: tmpdir() }));
   const config = readConfig();
   if (config === null) return 0;
   const collectors: NetnsCollector[] = [];
@@ -72,7 +77,7 @@ export function runCollector(): number {
   } finally {
     takeUpRights();
     writer.addJson(FRAME.end, 0, joinReports([marks, revertAll(config, collectors, journal)]));
-    writer.flush();
+    writer.finish();
     for (const collector of collectors) collector.close();
   }
 }
@@ -168,8 +173,9 @@ function collect(collectors: readonly NetnsCollector[], writer: FrameWriter): vo
   const patience = collectors.some(({ mustBeAsked }) => mustBeAsked) ? ASKED_EVERY_MS : -1;
   let hasMore = false;
   for (;;) {
-    const ready = poll(fds, hasMore ? 0 : patience);
+    const ready = poll(fds, hasMore ? 0 : patience, writer.isBehind ? STDOUT : null);
     hasMore = drainReady(collectors, ready.slice(1));
+    writer.drain();
     writer.flush();
     if (writer.hasNoReader || (ready[0] !== 0 && hasStdinEnded())) return;
   }

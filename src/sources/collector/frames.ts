@@ -25,6 +25,10 @@ export const FRAME = {
   aside: 7,
   /** Text: records of /dev/kmsg, each whole. */
   kernelLog: 8,
+  /** Empty: what follows has waited in the spool, so it may be old. */
+  behind: 9,
+  /** Empty: the spool has been emptied, and what follows is passed on as it comes. */
+  inTime: 10,
 } as const;
 
 export interface GapReport {
@@ -56,9 +60,19 @@ export function writeFrameHeader(
   target.writeUInt8(kind, at + 4);
   target.writeUInt8(0, at + 5);
   target.writeUInt16LE(netns, at + 6);
-  target.writeUInt32LE(Number(time / 1_000_000_000n), at + 8);
-  target.writeUInt32LE(Number(time % 1_000_000_000n), at + 12);
+  // A batch of events has one time: it is taken apart once.
+  if (time !== lastTime) {
+    lastTime = time;
+    lastSeconds = Number(time / 1_000_000_000n);
+    lastNanos = Number(time % 1_000_000_000n);
+  }
+  target.writeUInt32LE(lastSeconds, at + 8);
+  target.writeUInt32LE(lastNanos, at + 12);
 }
+
+let lastTime = 0n;
+let lastSeconds = 0;
+let lastNanos = 0;
 
 /** Cuts a stream of chunks into frames, wherever the chunks are cut. */
 export class FrameReader {
