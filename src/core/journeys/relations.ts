@@ -9,6 +9,7 @@ import { nanosBetween } from "../base/time.ts";
 import { isFragment, type Packet, TCP_FLAG_BITS } from "../packets/packet.ts";
 import { CarriedMemory, type CarriedReason, type IsTunnel, type Tie } from "./carried.ts";
 import { copiedFrom, isCopy } from "./copies.ts";
+import { Ipv6Fragments } from "./ipv6-fragments.ts";
 import type { Journey } from "./journey.ts";
 import type { Trail } from "./trail.ts";
 import { mixed, TrailIndex } from "./trail-index.ts";
@@ -53,6 +54,8 @@ export type RelationReason =
   | "numbers-of-a-reset"
   /** Fragments and the whole have one identification, protocol, source and destination. */
   | "same-identification"
+  /** Fragments of IPv6 that make up the whole's length, the last of which has its trace id. */
+  | "lengths-add-up"
   /** The same headers, and a rule that copies packets told of the first. */
   | "copied-by-rule"
   | CarriedReason;
@@ -91,6 +94,7 @@ export class RelationMemory {
   readonly #cutQuotable = new TrailIndex(LATEST_NANOS - EARLIEST_NANOS, MOST_SHAPES);
   readonly #connections = new TrailIndex(LATEST_NANOS - EARLIEST_NANOS, MOST_SHAPES);
   readonly #fragments = new Shelf();
+  readonly #ipv6Fragments = new Ipv6Fragments();
   /** Of journeys that were learned and not yet told; those that have none are not in it. */
   readonly #known = new Map<string, Known>();
   readonly #untold = new Set<string>();
@@ -120,6 +124,7 @@ export class RelationMemory {
     if (isCopy(journey)) this.#tieCopy(journey, trail);
     this.#keepShapes(trail);
     this.#putTogether(trail);
+    this.#tieFragments(trail, this.#ipv6Fragments.learn(trail), "lengths-add-up");
     for (const tie of this.#carried.learn(journey, trail)) this.#tieCarried(tie);
   }
 
@@ -182,12 +187,14 @@ export class RelationMemory {
       const nanos = nanosBetween(piece.firstTime, trail.firstTime);
       return nanos === null || (nanos >= 0 && nanos <= FRAGMENTS_WAIT_NANOS);
     });
+    for (const piece of pieces) this.#fragments.take(key, piece.id);
+    this.#tieFragments(trail, pieces, "same-identification");
+  }
+
+  #tieFragments({ id }: Trail, pieces: readonly Trail[], by: RelationReason): void {
     if (pieces.length === 0) return;
-    this.#change(trail.id, { fragments: pieces.map((piece) => sameIdentification(piece)) });
-    for (const piece of pieces) {
-      this.#fragments.take(key, piece.id);
-      this.#change(piece.id, { fragmentOf: sameIdentification(trail) });
-    }
+    this.#change(id, { fragments: pieces.map((piece) => ({ journey: piece.id, by, alike: [] })) });
+    for (const piece of pieces) this.#change(piece.id, { fragmentOf: { journey: id, by, alike: [] } });
   }
 
   /** Every appearance of it that an error could quote or a reset answer: before, between and after translations. */
@@ -258,10 +265,6 @@ export class RelationMemory {
       .filter((cause) => isRecent(cause, trail) && isResetOf(packet, cause));
     return relation(found, journey.netns, "numbers-of-a-reset");
   }
-}
-
-function sameIdentification({ id }: Trail): Relation {
-  return { journey: id, by: "same-identification", alike: [] };
 }
 
 /** Null for what defragmentation does not make: it joins fragments of one namespace by these (`ip4_frag_match`). */

@@ -24,6 +24,7 @@ export interface Packet {
   /** IPv4 TOS or IPv6 traffic class, the whole octet. */
   readonly tos: number | null;
   readonly dontFragment: boolean | null;
+  /** More than this part come; also where all that is shown is that it is a part. */
   readonly moreFragments: boolean | null;
   /** Bytes from the start of the datagram; 0 for a first or whole one. */
   readonly fragmentOffset: number | null;

@@ -57,6 +57,8 @@ function reasonWords({ by }: Relation): string {
       return "a reset with its sequence numbers";
     case "same-identification":
       return "the same identification";
+    case "lengths-add-up":
+      return "the same trace id, and lengths that add up";
     case "same-trace-id":
       return "the same trace id, and a length that fits";
     case "tunnel-device":

@@ -1,5 +1,5 @@
 /**
- * Packets in tunnels and IPsec, as Linux 6.12 tells of them. The texts of `tunnels/` are one UDP datagram of 128 bytes and its answer, from a client
+ * Packets in tunnels and IPsec, as Linux 6.12 tells of them. The texts of `recorded/` are one UDP datagram of 128 bytes and its answer, from a client
  * behind a router (198.51.100.1) through a tunnel to a server (198.51.100.2) in network namespaces: the kernel log with TRACE rules in
  * both hosts' raw tables, and `nft monitor trace` in each with the tables of `rules.txt`. `transport` is between router and server. In `esp` the answer is
  * not the tunnel's.
@@ -10,7 +10,7 @@ import { explainInputs } from "../../support/explained.ts";
 import { textInput } from "../../support/text-inputs.ts";
 
 function text(name: string): string {
-  return readFileSync(new URL(`tunnels/${name}.txt`, import.meta.url), "utf8");
+  return readFileSync(new URL(`recorded/${name}.txt`, import.meta.url), "utf8");
 }
 
 /** Who went in whom, by protocol and source, and how that is known. */

@@ -65,6 +65,8 @@ class NftPacket {
   #src: string | null = null;
   #dst: string | null = null;
   #protocol: string | null = null;
+  /** Of IPv6: the next header is that of a fragment. */
+  #isPart: true | null = null;
   #sport: number | null = null;
   #dport: number | null = null;
   #length: number | null = null;
@@ -142,7 +144,18 @@ class NftPacket {
         return;
     }
     // `@th,64,96 0x…`: the value is no statement.
-    if (word.startsWith("@")) this.#words.next();
+    if (!word.startsWith("@")) return;
+    const value = this.#words.next();
+    if (word === "@th,0,160") this.#laterFragment(value);
+  }
+
+  /** What stands for the transport header of an IPv6 fragment that is not the first is its IPv6 header: version 6, next header 44. */
+  #laterFragment(value: string): void {
+    if (this.#family !== "ip6" || this.#length !== null || !/^0x6[0-9a-f]{11}2c[0-9a-f]{26}$/.test(value))
+      return;
+    this.#length = Number(`0x${value.slice(10, 14)}`) + 40;
+    this.#ttl = Number(`0x${value.slice(16, 18)}`);
+    this.#isPart = true;
   }
 
   #field(header: string, field: string): void {
@@ -255,6 +268,10 @@ class NftPacket {
         this.#ttl = numberOf(value);
         return;
       case "nexthdr":
+        if (value === "ipv6-frag" || value === "44") {
+          this.#isPart = true;
+          return;
+        }
         this.#setProtocol(value);
         return;
       case "length": {
@@ -387,7 +404,7 @@ class NftPacket {
       ttl: this.#ttl,
       tos: this.#dscp === null || this.#ecn === null ? null : (this.#dscp << 2) | this.#ecn,
       dontFragment: fragment === null ? null : (fragment & 0x4000) !== 0,
-      moreFragments: fragment === null ? null : (fragment & 0x2000) !== 0,
+      moreFragments: fragment === null ? this.#isPart : (fragment & 0x2000) !== 0,
       fragmentOffset: fragment === null ? null : (fragment & 0x1fff) * 8,
       tcp: this.#tcp(),
       icmp: this.#icmp(),

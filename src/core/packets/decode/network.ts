@@ -180,12 +180,14 @@ function walkExtensions(firstHeader: number | null, behind: Slice): ExtensionWal
   while (header !== null && isExtension(header)) {
     const next = u8(rest, 0);
     const lengthField = u8(rest, 1);
+    // Which part of the packet it is, is not shown; that there is more than this part, is.
+    const isPart = header === FRAGMENT ? true : null;
     if (next === null || lengthField === null) {
-      return { protocol: null, rest, fragmentOffset: null, moreFragments: null };
+      return { protocol: null, rest, fragmentOffset: null, moreFragments: isPart };
     }
     if (header === FRAGMENT) {
       const field = u16(rest, 2);
-      if (field === null) return { protocol: null, rest, fragmentOffset: null, moreFragments: null };
+      if (field === null) return { protocol: null, rest, fragmentOffset: null, moreFragments: isPart };
       fragmentOffset = field & 0xfff8;
       moreFragments = (field & 1) !== 0;
     }

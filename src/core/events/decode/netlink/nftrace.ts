@@ -178,7 +178,8 @@ function verdictOf(code: number | null): Verdict | null {
 }
 
 function decodeSighting(family: Family, context: NetlinkContext): Sighting | null {
-  const network = sliceAttribute(attributes, NFTA_TRACE_NETWORK_HEADER);
+  const told = sliceAttribute(attributes, NFTA_TRACE_NETWORK_HEADER);
+  const network = told ?? laterFragment(sliceAttribute(attributes, NFTA_TRACE_TRANSPORT_HEADER));
   if (network === null) return null;
   const linkBytes = sliceAttribute(attributes, NFTA_TRACE_LL_HEADER);
   const deviceType =
@@ -188,7 +189,9 @@ function decodeSighting(family: Family, context: NetlinkContext): Sighting | nul
       {
         link: linkBytes === null ? null : decodeLink(linkBytes, deviceType),
         network,
-        transport: sliceAttribute(attributes, NFTA_TRACE_TRANSPORT_HEADER) ?? nothingAfter(network),
+        transport:
+          (told === null ? null : sliceAttribute(attributes, NFTA_TRACE_TRANSPORT_HEADER)) ??
+          nothingAfter(network),
         etherType: null,
       },
       packetFamily(family),
@@ -207,6 +210,18 @@ function decodeSighting(family: Family, context: NetlinkContext): Sighting | nul
 function nothingAfter(network: Slice): Slice {
   return { bytes: network.bytes, start: network.end, end: network.end };
 }
+
+/**
+ * Of an IPv6 fragment that is not the first, `nf_trace_fill_pkt_info` finds no transport header, tells of no network header, and calls the first 20
+ * bytes of it the transport header (seen on Linux 6.18).
+ */
+function laterFragment(header: Slice | null): Slice | null {
+  if (header === null || header.end - header.start < 8) return null;
+  const version = (header.bytes[header.start] ?? 0) >> 4;
+  return version === 6 && header.bytes[header.start + 6] === IPV6_FRAGMENT ? header : null;
+}
+
+const IPV6_FRAGMENT = 44;
 
 /** An inet table's packets are IPv4 or IPv6, and the message says which. */
 function packetFamily(table: Family): PacketFamily {
