@@ -13,10 +13,12 @@ export const TESTS = [
   "test/live/doctor.live.test.ts",
   "test/live/hooks.live.test.ts",
   "test/live/raw-rules.live.test.ts",
+  "test/live/routed-again.live.test.ts",
   "test/live/sources.live.test.ts",
   "test/live/trace-command.live.test.ts",
   "test/live/trace-script.live.test.ts",
   "test/live/tracing.live.test.ts",
+  "test/live/vrf.live.test.ts",
   "test/live/ways-to-die.live.test.ts",
 ];
 
@@ -24,6 +26,10 @@ export const TESTS = [
 export const LEFT_OUT = {
   "test/live/filters.live.test.ts":
     "the judges are tcpdump and nft, which are this machine's programs there too",
+  "test/live/ipsets.live.test.ts":
+    "hundreds of packets with a process and a listing for each: emulation would take long; --tests runs it",
+  "test/live/multicast.live.test.ts":
+    "hundreds of packets with a process and a listing for each: emulation would take long; --tests runs it",
   "test/live/flows.live.test.ts": "it groups what tracing.live.test.ts has traced there",
   "test/live/linking.live.test.ts":
     "tens of thousands of events from senders that race: emulation would race with itself",

@@ -18,6 +18,7 @@ import { KnownChains } from "./known-chains.ts";
 import { isUnanswered, nextHopOf } from "./next-hop.ts";
 import { carriedBeneath, type Outcome, outcomeOf } from "./outcome.ts";
 import { type RoutingNote, routingOf } from "./routing.ts";
+import { outcomeInVrf } from "./vrf-passes.ts";
 
 /** A journey with what it means: what every view shows. */
 export interface Explained {
@@ -123,8 +124,9 @@ export class Diagnosis {
     const connection = traced.conntrack === null ? this.#flows.connectionOf(traced) : null;
     const journey = connection === null ? traced : { ...traced, conntrack: connection };
     const answer = this.#answers.get(journey.id) ?? null;
-    const outcome = carriedBeneath(journey, besides) ?? outcomeOf(journey, this.#chains, answer !== null);
     const host = this.#hosts.at(journey.netns);
+    const followed = carriedBeneath(journey, besides) ?? outcomeOf(journey, this.#chains, answer !== null);
+    const outcome = outcomeInVrf(followed, journey, host);
     const routing = this.#routingOf(journey, host);
     const mapping = this.#flows.mappingOf(journey);
     const expected = answerExpected(journey);

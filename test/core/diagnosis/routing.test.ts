@@ -112,3 +112,70 @@ describe("the routing line", () => {
     ]);
   });
 });
+
+describe("a packet that OUTPUT has changed", () => {
+  const host = `# ip address
+2: eth0: <UP,LOWER_UP> mtu 1500 state UP
+    inet 203.0.113.1/24 scope global eth0
+3: wg0: <UP,LOWER_UP> mtu 1420 state UP
+    inet 10.8.0.2/24 scope global wg0
+# ip rule
+0:\tfrom all lookup local
+100:\tfrom all fwmark 0x1 lookup vpn
+32766:\tfrom all lookup main
+# ip route
+default via 203.0.113.254 dev eth0
+203.0.113.0/24 dev eth0 scope link
+# ip route show table vpn
+default dev wg0 scope link
+`;
+  const made = { src: "203.0.113.1", dst: "198.51.100.7", out: "eth0" };
+  const rules = (table: string) =>
+    `*${table}\n:OUTPUT ACCEPT [0:0]\n-A OUTPUT -p udp -j MARK --set-mark 1\nCOMMIT\n*security\n:OUTPUT ACCEPT [0:0]\nCOMMIT\n`;
+
+  const treeWith = async (table: string) => {
+    const log = new TraceLog()
+      .at(`${table}:OUTPUT:rule:1`, made)
+      .at(`${table}:OUTPUT:policy:2`, { ...made, mark: 1 })
+      .at("security:OUTPUT:policy:1", { ...made, mark: 1 });
+    const { tree } = await explainInputs([
+      textInput("log", log.text),
+      textInput("host", host),
+      textInput("rules", rules(table)),
+    ]);
+    return tree.replace(/\s+/g, " ");
+  };
+
+  test("by mangle, is routed once more by what it was then", async () => {
+    const tree = await treeWith("mangle");
+    expect(tree).toContain("routing to eth0 via 203.0.113.254 by default of table main OUTPUT");
+    expect(tree).toContain("routing to wg0 by default of table vpn");
+  });
+
+  test("by filter, is not: its way was chosen before", async () => {
+    const tree = await treeWith("filter");
+    expect(tree).toContain("routing to eth0 via 203.0.113.254 by default of table main OUTPUT");
+    expect(tree).not.toContain("wg0");
+  });
+});
+
+describe("a packet of a VRF", () => {
+  const host = `${HOST}# ip -d link
+7: red: <MASTER,UP,LOWER_UP> mtu 1500 state UP
+    link/ether 02:00:00:00:00:07 brd ff:ff:ff:ff:ff:ff
+    vrf table 10
+2: eth0: <BROADCAST,UP,LOWER_UP> mtu 1500 master red state UP
+`;
+
+  test("has not vanished behind its interface's PREROUTING: it comes again by the VRF", async () => {
+    const log = new TraceLog().at("raw:PREROUTING:policy:1", packet);
+    const outcomeOn = async (text: string) =>
+      (
+        await explainInputs([textInput("log", log.text), textInput("host", text), textInput("rules", RULES)])
+      ).explained.map(({ outcome }) => [outcome.verdict, outcome.missing]);
+    expect(await outcomeOn(host)).toEqual([
+      ["unknown", "eth0 belongs to VRF red: it goes on in the journey that comes in by red"],
+    ]);
+    expect(await outcomeOn(HOST)).toEqual([["vanished", expect.any(String)]]);
+  });
+});

@@ -21,9 +21,9 @@ export function decodeMulticastFiles({ igmp, igmp6, mcfilter }: MulticastFiles):
   return [...groupsOfIgmp(igmp, filters), ...groupsOfIgmp6(igmp6)];
 }
 
-type Filters = ReadonlyMap<string, MulticastGroup["sources"]>;
-
 /** By `INDEX GROUP`: the file cuts names of interfaces to six letters. */
+type Filters = ReadonlyMap<string, NonNullable<MulticastGroup["sources"]>>;
+
 function filtersOf(text: string): Filters {
   const found = new Map<string, NonNullable<MulticastGroup["sources"]>>();
   for (const line of text.split("\n")) {
@@ -43,16 +43,27 @@ function filtersOf(text: string): Filters {
 function groupsOfIgmp(text: string, filters: Filters | null): readonly MulticastGroup[] {
   const isBigEndian = /^\s+E0000001\b/m.test(text);
   const groups: MulticastGroup[] = [];
+  const listed = new Set([...(filters?.keys() ?? [])].map((key) => key.split(" ")[0]));
   let index = "";
   let dev = "";
+  let hasListingBegun = false;
+  let isFirst = false;
   for (const line of text.split("\n")) {
     const device = /^(\d+)\s+(\S+)\s*:/.exec(line);
-    if (device !== null) [, index = "", dev = ""] = device;
+    if (device !== null) {
+      [, index = "", dev = ""] = device;
+      hasListingBegun ||= listed.has(index);
+      isFirst = true;
+    }
     const [, hex, users] = /^\s+([\dA-F]{8})\s+(\d+) /.exec(line) ?? [];
     if (hex === undefined || dev === "") continue;
     const address = dotted(isBigEndian ? hex : turned(hex));
-    const sources = filters === null ? null : (filters.get(`${index} ${address}`) ?? []);
+    // The kernel's list begins with the first interface whose first group has sources (`igmp_mcf_get_first`): of those before,
+    // it tells of the first group only. What the kernel itself has joined wants all.
+    const isTold = hasListingBegun || isFirst || (address === "224.0.0.1" && users === "1");
+    const sources = filters === null || !isTold ? null : (filters.get(`${index} ${address}`) ?? []);
     groups.push({ family: "ip", dev, address, users: Number(users), sources });
+    isFirst = false;
   }
   return groups;
 }
