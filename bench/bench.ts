@@ -1,5 +1,5 @@
 /** What a group of rows is given: how large, how often, where to put its files, and where its rows go. */
-import { existsSync, mkdirSync } from "node:fs";
+import { mkdirSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { runSuccessfully } from "../src/linux/process.ts";
 import { findProgram } from "../src/linux/programs.ts";
@@ -41,6 +41,7 @@ export class Bench {
   readonly work: string;
   readonly #say: (text: string) => void;
   readonly #isOver: () => boolean;
+  #files = 0;
   readonly #built = new Map<string, Promise<string>>();
 
   constructor(choices: Choices, work: string, say: (text: string) => void, isOver: () => boolean) {
@@ -67,14 +68,15 @@ export class Bench {
       this.rows.push(...(isOne(made) ? [made] : made));
     } catch (error) {
       if (this.#isOver()) return;
-      const why = error instanceof Error ? error.message : String(error);
+      const why = (error instanceof Error ? error.message : String(error)).replaceAll("\n", "; ");
       this.rows.push(error instanceof CannotHere ? { id, title, skipped: why } : { id, title, failed: why });
       this.#say(`  ${error instanceof CannotHere ? "left out" : "FAILED"}: ${why}`);
     }
   }
 
-  file(name: string): string {
-    return join(this.work, name);
+  /** A path of a file that is not there yet; another each time. */
+  newFile(name: string): string {
+    return join(this.work, `${++this.#files}-${name}`);
   }
 
   /** The path of a program of `bench/native`, built once. */
@@ -94,7 +96,7 @@ async function build(name: string, work: string): Promise<string> {
   if (compiler === undefined)
     throw new CannotHere("there is no C compiler: apt-get install gcc libc6-dev (Debian, Ubuntu)");
   const directory = join(work, "native");
-  if (!existsSync(directory)) mkdirSync(directory);
+  mkdirSync(directory, { recursive: true });
   const program = join(directory, name);
   const source = join(ROOT, "bench/native", `${name}.c`);
   const run = await runSuccessfully(compiler, ["-O2", "-Wall", "-Werror", "-o", program, source]);

@@ -5,8 +5,11 @@
 import { listNetns } from "../src/linux/netns.ts";
 import { runSuccessfully } from "../src/linux/process.ts";
 import { CannotHere } from "./bench.ts";
+import { isAlive } from "./measure.ts";
 
 const PREFIX = "nfpath-bench-";
+
+let made = 0;
 
 /** Makes namespaces, gives them to `work`, and deletes them. */
 export async function withNamespaces<Value>(
@@ -15,13 +18,14 @@ export async function withNamespaces<Value>(
 ): Promise<Value> {
   needRoot();
   await removeAbandoned();
-  const names = roles.map((role) => `${PREFIX}${process.pid}-${role}`);
+  const lab = ++made;
+  const names = roles.map((role) => `${PREFIX}${process.pid}-${lab}-${role}`);
   try {
     await shell(names.map((name) => `ip netns add ${name}; ip -n ${name} link set lo up`).join("\n"));
     return await work(...names);
   } finally {
-    const made = listNetns().filter((name) => names.includes(name));
-    if (made.length > 0) await shell(made.map((name) => `ip netns delete ${name}`).join("\n"));
+    const left = listNetns().filter((name) => names.includes(name));
+    if (left.length > 0) await shell(left.map((name) => `ip netns delete ${name}`).join("\n"));
   }
 }
 
@@ -44,14 +48,5 @@ async function removeAbandoned(): Promise<void> {
   for (const name of listNetns()) {
     const [, pid] = /^nfpath-bench-(\d+)-/.exec(name) ?? [];
     if (pid !== undefined && !isAlive(Number(pid))) await shell(`ip netns delete ${name}`);
-  }
-}
-
-function isAlive(pid: number): boolean {
-  try {
-    process.kill(pid, 0);
-    return true;
-  } catch {
-    return false;
   }
 }

@@ -5,7 +5,7 @@
  * figures are medians.
  */
 import { type ChildProcess, spawn } from "node:child_process";
-import { closeSync, openSync } from "node:fs";
+import { closeSync, existsSync, openSync } from "node:fs";
 import { findNetns } from "../src/linux/netns.ts";
 import { findProgram } from "../src/linux/programs.ts";
 import type { Absent, Series } from "./row.ts";
@@ -84,8 +84,18 @@ export interface Measured {
 /** Processes that are ended when the bench is. */
 const running = new Set<ChildProcess>();
 
+const endings = new WeakMap<ChildProcess, Promise<number | null>>();
+
+/** Whoever asks for the end hears of it. */
+function ignoreHere(): void {}
+
 export function killRunning(): void {
   for (const child of running) child.kill("SIGKILL");
+}
+
+/** Whether there is a process of this id. */
+export function isAlive(pid: number): boolean {
+  return existsSync(`/proc/${pid}`);
 }
 
 /** Starts a program that a row ends itself; it is ended with the bench at the latest. */
@@ -100,8 +110,12 @@ export function startTied(
     env: { ...process.env, LC_ALL: "C", TZ: "UTC", NO_COLOR: "1", ...env },
   });
   running.add(child);
-  child.once("close", () => running.delete(child));
-  child.once("error", () => running.delete(child));
+  const ending = new Promise<number | null>((resolve, reject) => {
+    child.once("close", resolve);
+    child.once("error", reject);
+  });
+  ending.finally(() => running.delete(child)).catch(ignoreHere);
+  endings.set(child, ending);
   return child;
 }
 
@@ -161,12 +175,31 @@ function accountOf(
   return { seconds, cpuSeconds, peakBytes: peakKib * 1024, stdout, stderr };
 }
 
-/** Resolves when a process has ended and all its output was read, whatever its status; rejects where it cannot be started. */
+/**
+ * Resolves when a process of `startTied` has ended and all its output was read, be it long ago, whatever its status; rejects where
+ * it could not be started.
+ */
 export function ended(child: ChildProcess): Promise<number | null> {
-  return new Promise((resolve, reject) => {
-    child.once("error", reject);
-    child.once("close", (status) => resolve(status));
-  });
+  const ending = endings.get(child);
+  if (ending === undefined) throw new Error("not one of ours");
+  return ending;
+}
+
+/** Longer than anybody needs who has some hundred thousand events to take. */
+const ENDING_MS = 60_000;
+
+/** Asks a program to end as Ctrl-C does, and waits until it has; one that does not is killed, which is an error. */
+export async function interrupt(child: ChildProcess): Promise<void> {
+  const ending = ended(child);
+  child.kill("SIGINT");
+  let isLate = false;
+  const timer = setTimeout(() => {
+    isLate = true;
+    child.kill("SIGKILL");
+  }, ENDING_MS);
+  await ending;
+  clearTimeout(timer);
+  if (isLate) throw new Error(`it did not end within ${ENDING_MS / 1000} s`);
 }
 
 /** Gathers a stream's text; the function gives what has come so far. */

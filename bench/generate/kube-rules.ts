@@ -130,7 +130,7 @@ function stepsTo({ address, port, chain }: Service, end: Endpoint, number: numbe
     jump("nat:POSTROUTING:rule:1", "", "KUBE-POSTROUTING"),
     at(
       "nat:KUBE-POSTROUTING:rule:1",
-      `meta mark & 0x00004000 == 0x00000000 ${COUNTED} return (verdict return)`,
+      `meta mark & 0x00004000 != 0x00004000 ${COUNTED} return (verdict return)`,
     ),
     at("nat:POSTROUTING:policy:2"),
   ];
@@ -156,9 +156,9 @@ const JUMP = (target: string) => ({ jump: { target } });
 const EQUALS = (protocol: string, field: string, right: unknown) => ({
   match: { op: "==", left: { payload: { protocol, field } }, right },
 });
-const MARKED = (value: number) => ({
-  match: { op: "==", left: { "&": [{ meta: { key: "mark" } }, 0x4000] }, right: value },
-});
+const NOT_MARKED = {
+  match: { op: "!=", left: { "&": [{ meta: { key: "mark" } }, 0x4000] }, right: 0x4000 },
+};
 
 function hostRules(): readonly Rule[] {
   const services = '-m comment --comment "kubernetes service portals" -j KUBE-SERVICES';
@@ -173,7 +173,7 @@ function hostRules(): readonly Rule[] {
     {
       chain: "KUBE-POSTROUTING",
       iptables: "-m mark ! --mark 0x4000/0x4000 -j RETURN",
-      nft: [MARKED(0), { return: null }],
+      nft: [NOT_MARKED, { return: null }],
     },
     {
       chain: "KUBE-MARK-MASQ",

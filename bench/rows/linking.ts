@@ -25,7 +25,7 @@ async function fromOneToMany(bench: Bench): Promise<readonly Row[]> {
   const contestants = crowds.map((inFlight) => ({
     name: `${inFlight} in flight`,
     run: async () => {
-      const out = bench.file("linked.json");
+      const out = bench.newFile("linked.json");
       const words = [String(inFlight), String(events), String(bench.choices.seed), out];
       const { peakBytes } = await measureCommand(measured, [...ownProgram("inner/link.js"), ...words]);
       const said: { readonly events: number } & Record<Key, number> = JSON.parse(readFileSync(out, "utf8"));

@@ -61,9 +61,9 @@ interface Inputs {
 async function measureRules(bench: Bench, id: string, kind: Kind, count: number): Promise<readonly Row[]> {
   const inputs = {
     measured: await bench.native("measured"),
-    rules: bench.file(`rules-${kind.name}`),
-    loadable: bench.file(`loadable-${kind.name}`),
-    trace: bench.file(`trace-${kind.name}`),
+    rules: bench.newFile(`rules-${kind.name}`),
+    loadable: bench.newFile(`loadable-${kind.name}`),
+    trace: bench.newFile(`trace-${kind.name}`),
   };
   const size = ["--rules", String(count)];
   await generateFile(bench, inputs.rules, [...kind.rules, ...size]);
@@ -118,7 +118,7 @@ function run(name: string, measured: string, command: readonly string[], netns?:
 
 /** In process: rules a second that are read, and events a second that are explained with them and without. */
 async function joining(bench: Bench, id: string, inputs: Inputs): Promise<readonly Row[]> {
-  const out = bench.file("rules.json");
+  const out = bench.newFile("rules.json");
   const said: Said[] = [];
   for (let turn = 0; turn < bench.choices.runs; turn++) {
     const words = [inputs.rules, inputs.trace, out];
