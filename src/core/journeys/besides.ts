@@ -31,6 +31,8 @@ const EARLIEST_NANOS = -5e8;
 
 export class BesideMemory {
   readonly #byKey = new Map<string, Beside[]>();
+  /** First fragments of IPv6: the packet that is made of them does not have their identification. */
+  readonly #firsts = new Map<string, Beside[]>();
   readonly #inOrder: { readonly key: string; readonly event: Beside }[] = [];
   #oldest = 0;
 
@@ -40,6 +42,8 @@ export class BesideMemory {
     if (bucket === undefined) this.#byKey.set(key, [event]);
     else bucket.push(event);
     this.#inOrder.push({ key, event });
+    const first = firstKeyOf(event);
+    if (first !== null) this.#firsts.set(first, [...(this.#firsts.get(first) ?? []), event]);
     if (this.#inOrder.length - this.#oldest > MOST_KEPT) this.#forgetOldest();
   }
 
@@ -51,9 +55,11 @@ export class BesideMemory {
       string,
       { readonly event: Beside; readonly key: string; readonly distance: number }
     >();
-    for (const key of new Set(shapes.flatMap(({ packet }) => keysFor(journey.netns, packet)))) {
+    const fragments = this.#ipv6Fragments(journey, shapes);
+    const keys = shapes.flatMap(({ packet }) => keysFor(journey.netns, packet));
+    for (const key of new Set([...keys, ...fragments])) {
       for (const event of this.#byKey.get(key) ?? []) {
-        if (!shapes.some((shape) => isOf(shape, event))) continue;
+        if (!fragments.includes(key) && !shapes.some((shape) => isOf(shape, event))) continue;
         const distance = distanceTo(journey, event);
         if (distance === null) continue;
         const place = placeOf(event);
@@ -87,6 +93,7 @@ export class BesideMemory {
       }
     }
     this.#byKey.clear();
+    this.#firsts.clear();
     this.#inOrder.length = 0;
     this.#oldest = 0;
     return groups
@@ -94,7 +101,42 @@ export class BesideMemory {
       .filter(({ wire }) => wire.some(({ direction }) => direction !== "out"));
   }
 
+  /**
+   * Keys of the fragments that an IPv6 packet was made of, and was cut into again: those whose first one has its addresses and ports, and that
+   * make up its length; the nearest in time.
+   */
+  #ipv6Fragments(journey: Journey, shapes: readonly Sighting[]): readonly string[] {
+    if (this.#firsts.size === 0) return NO_KEYS;
+    const nearest = new Map<string, { readonly key: string; readonly distance: number }>();
+    for (const { packet } of shapes) {
+      if (packet.family !== "ip6" || isFragment(packet)) continue;
+      for (const first of this.#firsts.get(datagramKey(journey.netns, packet)) ?? []) {
+        const distance = distanceTo(journey, first);
+        const key = keyOf(first.netns, first.sighting.packet);
+        if (distance === null || !this.#makesUp(key, first, packet)) continue;
+        const place = placeOf(first);
+        const best = nearest.get(place);
+        if (best === undefined || distance < best.distance) nearest.set(place, { key, distance });
+      }
+    }
+    return [...nearest.values()].map(({ key }) => key);
+  }
+
+  /** Whether fragments with this identification, at this place, are as long together as the packet. */
+  #makesUp(key: string, first: Beside, packet: Packet): boolean {
+    const lengths = (this.#byKey.get(key) ?? [])
+      .filter((event) => event.kind === first.kind && isAtOnePlace(event, first))
+      .map((event) => (event.sighting.packet.length ?? 0) - IPV6_FRAGMENT_HEADERS);
+    return lengths.reduce((sum, length) => sum + length, IPV6_HEADER) === packet.length;
+  }
+
   #remove(key: string, event: Beside): void {
+    const first = firstKeyOf(event);
+    if (first !== null) {
+      const left = (this.#firsts.get(first) ?? []).filter((other) => other !== event);
+      if (left.length === 0) this.#firsts.delete(first);
+      else this.#firsts.set(first, left);
+    }
     const bucket = this.#byKey.get(key);
     const at = bucket?.indexOf(event) ?? -1;
     if (bucket === undefined || at === -1) return;
@@ -140,6 +182,25 @@ function keyOf(netns: string | null, packet: Packet): string {
   const { family, protocol, ipId, length, tcp, icmp } = packet;
   const rest = isFragment(packet) ? "fragment" : `${length} ${tcp?.seq ?? icmp?.sequence ?? ""}`;
   return `${netns ?? ""} ${family} ${protocol} ${ipId ?? ""} ${rest}`;
+}
+
+const NO_KEYS: readonly string[] = [];
+const IPV6_HEADER = 40;
+const IPV6_FRAGMENT_HEADERS = 48;
+
+/** Null for all but first fragments of IPv6. */
+function firstKeyOf({ netns, sighting: { packet } }: Beside): string | null {
+  const isFirst = packet.family === "ip6" && packet.moreFragments === true && packet.fragmentOffset === 0;
+  return isFirst ? datagramKey(netns, packet) : null;
+}
+
+function datagramKey(netns: string | null, { protocol, src, sport, dst, dport }: Packet): string {
+  return `${netns ?? ""} ${protocol} ${src} ${sport} ${dst} ${dport}`;
+}
+
+function isAtOnePlace(a: Beside, b: Beside): boolean {
+  if (a.kind !== "wire" || b.kind !== "wire") return a.kind === b.kind;
+  return a.direction === b.direction && a.interface === b.interface;
 }
 
 /** A whole packet may have been fragments on the wire. */

@@ -17,7 +17,7 @@ export interface Packet {
   readonly dport: number | null;
   /** Bytes of the whole network-layer packet, IPv6 header included. */
   readonly length: number | null;
-  /** IPv4 identification; null for IPv6. */
+  /** IPv4 identification, or that of an IPv6 fragment (32 bits); null for IPv6 else. */
   readonly ipId: number | null;
   /** IPv4 TTL or IPv6 hop limit. */
   readonly ttl: number | null;

@@ -89,6 +89,27 @@ describe("what is told of a packet beside its trace", () => {
     }
   });
 
+  test("its fragments on the wire over IPv6, where the packet has no identification: by the first one's ports, and the length", () => {
+    const line =
+      "[ 7.0] TRACE: raw:PREROUTING:policy:1 IN=eth0 OUT= SRC=2001:0db8:0001:0000:0000:0000:0000:0002 DST=2001:0db8:0002:0000:0000:0000:0000:0002 LEN=3048 TC=0 HOPLIMIT=64 FLOWLBL=0 PROTO=UDP SPT=5555 DPT=7 LEN=3008 ";
+    const decoder = new TextTraceDecoder({ input: "log", netns: null });
+    const steps = [...decoder.read(line, 1), ...decoder.end()];
+    const part = (ipId: number, length: number, fragmentOffset: number) =>
+      wire(steps, 0, "in", {
+        ...{ ipId, length, fragmentOffset, moreFragments: length === 1496, udpLength: null },
+        ...(fragmentOffset === 0 ? {} : { sport: null, dport: null }),
+      });
+    const parts = (ipId: number, last: number) => [
+      part(ipId, 1496, 0),
+      part(ipId, 1496, 1448),
+      part(ipId, last, 2896),
+    ];
+    const ids = (frames: readonly WireEvent[]) =>
+      explain([...frames, ...steps])[0]?.besides.wire.map(({ sighting }) => sighting.packet.ipId);
+    expect(ids([...parts(1, 152), ...parts(2, 160)])).toEqual([2, 2, 2]);
+    expect(ids(parts(2, 160).slice(0, 2))).toEqual([]);
+  });
+
   test("each frame belongs to one of several packets alike: the nearest in time", () => {
     const log = new TraceLog()
       .at("raw:PREROUTING:policy:1", { in: "eth0", id: 0 })

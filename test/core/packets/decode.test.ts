@@ -171,6 +171,7 @@ describe("IPv6", () => {
   it("of a first fragment has ports, of a later one none", () => {
     expect(ipv6(`${header6("2c")} 1100 0001 00000005 ${UDP}`)).toMatchObject({
       moreFragments: true,
+      ipId: 5,
       fragmentOffset: 0,
       dport: 10370,
     });
@@ -189,7 +190,10 @@ describe("IPv6", () => {
       moreFragments: null,
       dport: null,
     });
-    expect(ipv6(`${header6("2c")} 1100`)).toMatchObject({ protocol: null, fragmentOffset: null });
+    // That it is a part is known, not which.
+    const part = { protocol: null, fragmentOffset: null, moreFragments: true, ipId: null };
+    expect(ipv6(`${header6("2c")} 1100`)).toMatchObject(part);
+    expect(ipv6(header6("2c"))).toMatchObject(part);
   });
 
   it("of a jumbogram has no length, of nothing but a header 40 bytes", () => {

@@ -7,7 +7,7 @@
 import { ipv6FromBytes } from "../address.ts";
 import { type LinkHeader, type Packet, unknownPacket } from "../packet.ts";
 import { protocolName } from "../protocols.ts";
-import { from, lengthOf, type Slice, u8, u16 } from "./bytes.ts";
+import { from, lengthOf, type Slice, u8, u16, u32 } from "./bytes.ts";
 import { contentSum, sumOfWords } from "./content-sum.ts";
 import { internedIpv4 } from "./intern.ts";
 import { decodeTransport, NO_TRANSPORT, type TransportFields } from "./transport.ts";
@@ -81,7 +81,7 @@ export function decodeIpv6(
   const available = lengthOf(network);
   const nextHeader = u8(network, 6);
   const payload = u16(network, 4);
-  const { protocol, rest, fragmentOffset, moreFragments } = walkExtensions(
+  const { protocol, rest, fragmentOffset, moreFragments, identification } = walkExtensions(
     nextHeader,
     from(network, IPV6_HEADER),
   );
@@ -96,7 +96,7 @@ export function decodeIpv6(
     // 0 is a jumbogram (BIG TCP makes them), or a packet of nothing but its header.
     length:
       payload === null || (payload === 0 && nextHeader !== NO_NEXT_HEADER) ? null : payload + IPV6_HEADER,
-    ipId: null,
+    ipId: identification,
     ttl: u8(network, 7),
     tos: (versionAndClass >> 4) & 0xff,
     dontFragment: null,
@@ -169,6 +169,8 @@ interface ExtensionWalk {
   /** Null where the chain is cut, so nobody knows whether a fragment header follows. */
   readonly fragmentOffset: number | null;
   readonly moreFragments: boolean | null;
+  /** Of a fragment; null where there is none, or it is not shown. */
+  readonly identification: number | null;
 }
 
 /** RFC 8200, 4: each header names the next one. AH counts its length otherwise than all others. */
@@ -177,26 +179,30 @@ function walkExtensions(firstHeader: number | null, behind: Slice): ExtensionWal
   let rest = behind;
   let fragmentOffset = 0;
   let moreFragments = false;
+  let identification: number | null = null;
   while (header !== null && isExtension(header)) {
     const next = u8(rest, 0);
     const lengthField = u8(rest, 1);
     // Which part of the packet it is, is not shown; that there is more than this part, is.
     const isPart = header === FRAGMENT ? true : null;
     if (next === null || lengthField === null) {
-      return { protocol: null, rest, fragmentOffset: null, moreFragments: isPart };
+      return { protocol: null, rest, fragmentOffset: null, moreFragments: isPart, identification };
     }
     if (header === FRAGMENT) {
       const field = u16(rest, 2);
-      if (field === null) return { protocol: null, rest, fragmentOffset: null, moreFragments: isPart };
+      if (field === null)
+        return { protocol: null, rest, fragmentOffset: null, moreFragments: isPart, identification };
       fragmentOffset = field & 0xfff8;
       moreFragments = (field & 1) !== 0;
+      identification = u32(rest, 4);
     }
     rest = from(rest, extensionLength(header, lengthField));
     header = next;
     if (fragmentOffset > 0) break;
   }
-  if (header === null) return { protocol: null, rest, fragmentOffset: null, moreFragments: null };
-  return { protocol: header, rest, fragmentOffset, moreFragments };
+  if (header === null)
+    return { protocol: null, rest, fragmentOffset: null, moreFragments: null, identification };
+  return { protocol: header, rest, fragmentOffset, moreFragments, identification };
 }
 
 function isExtension(header: number): boolean {
