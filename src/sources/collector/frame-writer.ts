@@ -88,8 +88,14 @@ export class FrameWriter {
     this.#keep(mark(FRAME.behind, this.now()));
   }
 
+  /** Waits only where there is no room for them. */
   #keep(bytes: Buffer): void {
-    this.#waitUntil(() => this.#spool.push(bytes));
+    let rest = bytes;
+    this.#waitUntil(() => {
+      // A spool that is empty and has no room never will have.
+      if (!this.isBehind) rest = rest.subarray(this.#send(rest));
+      return rest.length === 0 || this.#spool.push(rest);
+    });
   }
 
   #waitUntil(isDone: () => boolean): void {
