@@ -91,3 +91,12 @@ const INVISIBLE_LATIN_TO_KHMER: ReadonlySet<number> = new Set([
 function isLowSurrogate(code: number): boolean {
   return code >= 0xdc00 && code <= 0xdfff;
 }
+
+/**
+ * The same text as one piece. Engines join strings by pointing at their parts; a key that is kept for long would keep them all, at
+ * several times its own size.
+ */
+export function inOnePiece(text: string): string {
+  // To read a character the engine has to join them.
+  return text.charCodeAt(text.length - 1) === -1 ? "" : text;
+}

@@ -4,6 +4,7 @@
  * A packet and its answer carry the same tuple, one of them the other way round; where NAT is in between, the answer to what
  * left is the inverse of the packet as it left.
  */
+import { inOnePiece } from "../base/text.ts";
 import type { FlowTuple } from "../events/event.ts";
 import type { Packet } from "../packets/packet.ts";
 
@@ -35,7 +36,7 @@ export function isSame(a: Tuple, b: Tuple): boolean {
 }
 
 export function tupleKey(netns: string | null, protocol: string, tuple: Tuple): string {
-  return `${netns ?? ""} ${protocol} ${tuple.src} ${tuple.sport} ${tuple.dst} ${tuple.dport}`;
+  return inOnePiece(`${netns ?? ""} ${protocol} ${tuple.src} ${tuple.sport} ${tuple.dst} ${tuple.dport}`);
 }
 
 /** Packets of which it means something that an answer followed. */

@@ -5,6 +5,7 @@
  * A memory only, which is emptied when it is full. A packet may be seen before, between and after two translations, so a tuple
  * can become several others.
  */
+import { inOnePiece } from "../base/text.ts";
 import type { Packet } from "../packets/packet.ts";
 
 const MOST_ENTRIES = 20_000;
@@ -14,7 +15,7 @@ export class Translations {
 
   learn(netns: string | null, before: Packet, now: Packet): void {
     if (this.#known.size >= MOST_ENTRIES) this.#known.clear();
-    this.#known.add(keyOf(netns, before, now));
+    this.#known.add(inOnePiece(keyOf(netns, before, now)));
   }
 
   /** Whether packets like this one are translated to that one. */
