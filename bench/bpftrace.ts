@@ -34,7 +34,8 @@ export async function startBpftrace(): Promise<Running> {
   const readyAfter = (performance.now() - began) / 1000;
   const stop = async () => {
     const asked = performance.now();
-    await interrupt(child);
+    // bpftrace 0.17 sometimes goes on after the first.
+    await interrupt(child, 500);
     return { events: 0, saidLost: null, ending: (performance.now() - asked) / 1000 };
   };
   return { child, readyAfter, stop };

@@ -188,10 +188,15 @@ export function ended(child: ChildProcess): Promise<number | null> {
 /** Longer than anybody needs who has some hundred thousand events to take. */
 const ENDING_MS = 60_000;
 
-/** Asks a program to end as Ctrl-C does, and waits until it has; one that does not is killed, which is an error. */
-export async function interrupt(child: ChildProcess): Promise<void> {
+/**
+ * Asks a program to end as Ctrl-C does, and waits until it has; one that does not is killed, which is an error.
+ *
+ * @param againMs how often one is asked again that may not have heard; null: once
+ */
+export async function interrupt(child: ChildProcess, againMs: number | null = null): Promise<void> {
   const ending = ended(child);
   child.kill("SIGINT");
+  const asking = againMs === null ? undefined : setInterval(() => child.kill("SIGINT"), againMs);
   let isLate = false;
   const timer = setTimeout(() => {
     isLate = true;
@@ -199,6 +204,7 @@ export async function interrupt(child: ChildProcess): Promise<void> {
   }, ENDING_MS);
   await ending;
   clearTimeout(timer);
+  clearInterval(asking);
   if (isLate) throw new Error(`it did not end within ${ENDING_MS / 1000} s`);
 }
 
