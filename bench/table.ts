@@ -26,6 +26,7 @@ function linesOf(row: Row): readonly Cells[] {
     lines.push(["", place === 0 ? own : "", peer.name, figures(peer, row.unit), divided]);
     if (peer.note !== undefined) lines.push([`      ${peer.name}: ${peer.note}`]);
   }
+  if (nfpath.note !== undefined) lines.push([`      nfpath: ${nfpath.note}`]);
   for (const { name, why } of absent) lines.push([`      not beside ${name}: ${why}`]);
   for (const note of row.notes) lines.push([`      ${note}`]);
   return lines;

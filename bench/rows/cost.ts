@@ -155,8 +155,7 @@ async function throughRouter(
     );
     if (nfpath === undefined) throw new Error("nothing was measured");
     const better = unit === "s" ? "less" : "more";
-    const notes = nfpath.note === undefined ? [] : [`nfpath ${nfpath.note}`];
-    return { id: `${id}/${key}`, title: `${what}: ${title}`, unit, better, nfpath, peers, absent, notes };
+    return { id: `${id}/${key}`, title: `${what}: ${title}`, unit, better, nfpath, peers, absent, notes: [] };
   });
 }
 
