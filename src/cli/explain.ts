@@ -13,7 +13,7 @@ import { type Choice, isChosen, OUTCOMES } from "./choose.ts";
 import { Output } from "./output.ts";
 import { presenterFor, type ViewFlags, viewFor } from "./present.ts";
 import { say, sayRefusal } from "./say.ts";
-import { summaryLines, summaryObject, Tally } from "./summary.ts";
+import { isNotWhole, summaryLines, summaryObject, Tally } from "./summary.ts";
 import { whyNotPresenter } from "./why-not.ts";
 
 export interface ExplainFlags extends ViewFlags {
@@ -73,7 +73,7 @@ export async function explainCommand(words: readonly string[], flags: ExplainFla
       `no journey ${flags.journey.join(" or ")} is shown: there are ${done.value.journeys}, numbered from 1`,
     );
   for (const line of summaryLines(tally, done.value, printer.isSummary())) say(line);
-  return flags.strict && (done.value.events.gap > 0 || done.value.events.unparsed > 0) ? 4 : 0;
+  return flags.strict && isNotWhole(tally, done.value) ? 4 : 0;
 }
 
 interface Meaning {

@@ -11,7 +11,7 @@ import { stopSignal } from "./interrupt.ts";
 import { Output } from "./output.ts";
 import { presenterFor, viewFor } from "./present.ts";
 import { say, sayRefusal } from "./say.ts";
-import { summaryLines, summaryObject, Tally } from "./summary.ts";
+import { isNotWhole, summaryLines, summaryObject, Tally } from "./summary.ts";
 
 /** Words that name files are rules; the others are a filter. */
 export async function followCommand(
@@ -64,7 +64,7 @@ export async function followCommand(
   if (!done.ok) return fail(done.error);
   await printer.end(summaryObject(tally, done.value));
   if (!output.isClosed) for (const line of summaryLines(tally, done.value, printer.isSummary())) say(line);
-  return flags.strict && (done.value.events.gap > 0 || done.value.events.unparsed > 0) ? 4 : 0;
+  return flags.strict && isNotWhole(tally, done.value) ? 4 : 0;
 }
 
 function fail(error: Refusal): ExitStatus {

@@ -3,13 +3,20 @@ import type { ExplainReport } from "../app/explain.ts";
 import type { LiveReport } from "../app/trace.ts";
 import type { Explained } from "../core/diagnosis/diagnose.ts";
 import type { OutcomeVerdict } from "../core/diagnosis/outcome.ts";
+import { wayOf } from "../core/diagnosis/parts.ts";
 import type { UnparsedEvent } from "../core/events/event.ts";
 
 export class Tally {
   readonly shown: Partial<Record<OutcomeVerdict, number>> = {};
   readonly hidden: Partial<Record<OutcomeVerdict, number>> = {};
 
-  count({ outcome }: Explained, isShown: boolean): void {
+  /** Packets near which lines of a log are missing, as other packets' ways show. */
+  nearHoles = 0;
+
+  count(explained: Explained, isShown: boolean): void {
+    const { outcome } = explained;
+    if (wayOf(explained).some(({ journey }) => journey.gaps.some(({ gap }) => gap === "lines-missing")))
+      this.nearHoles++;
     const counts = isShown ? this.shown : this.hidden;
     counts[outcome.verdict] = (counts[outcome.verdict] ?? 0) + 1;
   }
@@ -17,6 +24,11 @@ export class Tally {
   get shownTotal(): number {
     return total(this.shown);
   }
+}
+
+/** Something is known to be missing from the evidence, or could not be read. */
+export function isNotWhole(tally: Tally, { events }: ExplainReport): boolean {
+  return events.gap > 0 || events.unparsed > 0 || tally.nearHoles > 0;
 }
 
 /**
@@ -31,6 +43,10 @@ export function summaryLines(tally: Tally, report: ExplainReport, isSummed = fal
   const hidden = total(tally.hidden);
   if (hidden > 0) lines.push(`not shown, by --only or the filter: ${journeys(tally.hidden)}`);
   if (gap > 0) lines.push(`${plural(gap, "gap")} in the evidence: see the findings named gap`);
+  if (tally.nearHoles > 0)
+    lines.push(
+      `the log has holes: ${plural(tally.nearHoles, "packet")} may be missing lines, see the findings named gap`,
+    );
   lines.push(...unparsedLines(unparsed, report.unparsed));
   for (const ruleset of report.rulesets) {
     for (const problem of ruleset.problems.slice(0, 3)) {

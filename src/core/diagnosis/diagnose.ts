@@ -15,6 +15,7 @@ import { answerExpected } from "./expected-answer.ts";
 import type { Finding, Severity } from "./finding.ts";
 import type { Answer, FlowMemory, Mapping } from "./flows.ts";
 import { KnownChains } from "./known-chains.ts";
+import { LogHoles } from "./log-holes.ts";
 import { isUnanswered, nextHopOf } from "./next-hop.ts";
 import { carriedBeneath, type Outcome, outcomeOf } from "./outcome.ts";
 import { type RoutingNote, routingOf } from "./routing.ts";
@@ -61,6 +62,7 @@ export class Diagnosis {
   readonly #chains: KnownChains;
   readonly #flows: FlowMemory;
   readonly #relations = new RelationMemory((netns, device) => isTunnel(this.#hosts.at(netns), device));
+  readonly #holes = new LogHoles();
   #hosts: HostBook;
   /** For each journey that was learned and not yet explained, its answer as far as one came. */
   readonly #answers = new Map<string, Answer | null>();
@@ -86,6 +88,7 @@ export class Diagnosis {
 
   learn(journey: Journey): void {
     this.#chains.learn(journey);
+    this.#holes.learn(journey);
     this.#answers.set(journey.id, null);
     const trail = trailOf(journey);
     this.#relations.learn(journey, trail);
@@ -119,14 +122,23 @@ export class Diagnosis {
     return routingOf(journey, host, hasNat);
   }
 
+  #outcomeOf(journey: Journey, besides: Besides, isAnswered: boolean): Outcome {
+    const followed = carriedBeneath(journey, besides) ?? outcomeOf(journey, this.#chains, isAnswered);
+    return outcomeInVrf(followed, journey, this.#hosts.at(journey.netns));
+  }
+
   /** @param latest when something was last heard of any packet: how long an answer has had to come */
   explain(traced: Journey, besides: Besides, latest: Time | null): Explained {
     const connection = traced.conntrack === null ? this.#flows.connectionOf(traced) : null;
-    const journey = connection === null ? traced : { ...traced, conntrack: connection };
-    const answer = this.#answers.get(journey.id) ?? null;
+    const known = connection === null ? traced : { ...traced, conntrack: connection };
+    const answer = this.#answers.get(traced.id) ?? null;
+    const hole = this.#holes.near(traced);
+    const told = this.#outcomeOf(known, besides, answer !== null);
+    // The lines that are missing may be the rest of it. Of one that came through nothing is.
+    const mayGoOn = hole !== null && told.verdict === "vanished";
+    const journey = mayGoOn ? { ...known, gaps: [...known.gaps, hole] } : known;
+    const outcome = mayGoOn ? this.#outcomeOf(journey, besides, answer !== null) : told;
     const host = this.#hosts.at(journey.netns);
-    const followed = carriedBeneath(journey, besides) ?? outcomeOf(journey, this.#chains, answer !== null);
-    const outcome = outcomeInVrf(followed, journey, host);
     const routing = this.#routingOf(journey, host);
     const mapping = this.#flows.mappingOf(journey);
     const expected = answerExpected(journey);
@@ -139,7 +151,7 @@ export class Diagnosis {
       chains: this.#chains,
       mapping,
       request: this.#requests.get(journey.id) ?? null,
-      silence: answer === null ? this.#flows.silences.of(journey, latest) : null,
+      silence: answer === null && hole === null ? this.#flows.silences.of(journey, latest) : null,
       otherWay: answer === null && expected !== null ? this.#flows.answeredAnotherWay(journey) : null,
       takesAnswer: expected === null ? null : this.#takes(expected),
       besides,

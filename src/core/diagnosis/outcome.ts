@@ -13,6 +13,7 @@ import { isFragment } from "../packets/packet.ts";
 import { asksForState, isCalled } from "./conntrack-states.ts";
 import type { CauseCode } from "./finding.ts";
 import type { KnownChain, KnownChains } from "./known-chains.ts";
+import { wordsOfHole } from "./log-holes.ts";
 
 export type OutcomeVerdict =
   | "delivered"
@@ -122,8 +123,7 @@ function follow(journey: Journey, chains: KnownChains): Outcome {
   if (isHandedUp(journey))
     return unknown("the bridge handed it to this host, and no chain of the IP families tells more");
   if (silent.length > 0) {
-    if (journey.gaps.length > 0)
-      return { ...unknown("events were lost while it was under way"), cause: "gap", silent };
+    if (journey.gaps.length > 0) return { ...unknown(lossWords(journey)), cause: "gap", silent };
     if (silent.every((chain) => mayBeGone(chain, journey)))
       return {
         ...unknown(
@@ -136,8 +136,15 @@ function follow(journey: Journey, chains: KnownChains): Outcome {
   }
   // Behind an unknown interface there may be PREROUTING: a packet over the loopback comes back.
   if (journey.gaps.length > 0 && hook === "postrouting" && lastOut(journey) === null)
-    return { ...unknown("events were lost while it was under way"), cause: "gap" };
+    return { ...unknown(lossWords(journey)), cause: "gap" };
   return arrivedFrom(hook, journey) ?? unknown("no chain behind PREROUTING is known that would have seen it");
+}
+
+function lossWords({ gaps }: Journey): string {
+  const [first] = gaps;
+  return first !== undefined && gaps.every(({ gap }) => gap === "lines-missing")
+    ? wordsOfHole(first)
+    : "events were lost while it was under way";
 }
 
 /** What became of a packet that the last chain of a hook let go; null where routing is still to come. */

@@ -244,6 +244,8 @@ export type GapKind =
   | "rate-limited"
   /** The kernel's log buffer ran over, or a record was longer than the kernel's print buffer. */
   | "truncated"
+  /** A logger left lines out and said nothing: the ways of packets in the same log show it. */
+  | "lines-missing"
   /** Our own limit on traced packets was reached. */
   | "selector-limit"
   /** Conntrack's events were lost: a translation may be unknown, and no step is missing. */

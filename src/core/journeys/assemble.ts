@@ -32,6 +32,7 @@ export function assembleJourney(open: OpenJourney, book: RuleBook): Journey {
     steps,
     logs: open.logs,
     conntrack: open.conntrack,
+    unspoken: open.unspoken,
     gaps: open.gaps,
     rulesChanged: open.rulesChanged,
     joinedBy: open.joinedBy,

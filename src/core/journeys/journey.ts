@@ -2,7 +2,15 @@
  * A journey: one packet's way through the stack of one network namespace, as far as the evidence reaches.
  */
 import type { Time } from "../base/time.ts";
-import type { ConntrackView, GapEvent, LogEvent, Sighting, StepEvent, StepKind } from "../events/event.ts";
+import type {
+  ConntrackView,
+  GapEvent,
+  LogEvent,
+  Sighting,
+  SightingEvent,
+  StepEvent,
+  StepKind,
+} from "../events/event.ts";
 import type { PacketFamily } from "../netfilter/family.ts";
 import type { Hook } from "../netfilter/hook.ts";
 import type { Verdict } from "../netfilter/verdict.ts";
@@ -27,6 +35,8 @@ export interface Journey {
   /** LOG-target lines about this packet. */
   readonly logs: readonly LogEvent[];
   readonly conntrack: ConntrackView | null;
+  /** The last that was shown of it: its headers at the head of a base chain, of which no step follows; null where one does. */
+  readonly unspoken: SightingEvent | null;
   /** Gaps that opened while this packet was under way. */
   readonly gaps: readonly GapEvent[];
   /** What had changed in the nftables rules since they were listed, by the time of its last step; null: nothing. */

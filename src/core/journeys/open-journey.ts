@@ -73,6 +73,8 @@ export class OpenJourney {
   alike: Set<number> | null = null;
   /** Where headers were shown on a line of their own: at the head of a base chain. */
   #heads = NO_HEADS;
+  /** Headers that were shown at the head of a base chain, of which no step has come. */
+  unspoken: SightingEvent | null = null;
   /** A sighting on a line of its own that no step has taken yet. */
   #pending: Sighting | null = null;
 
@@ -96,7 +98,7 @@ export class OpenJourney {
 
   addStep(event: StepEvent, place: Place | null, link: Link): void {
     const sighting = event.sighting ?? this.#pending;
-    this.#pending = null;
+    this.#pending = this.unspoken = null;
     this.steps.push({ event, place, sighting, link: link.reason, alike: link.alike });
     this.joinedBy = weakerReason(this.joinedBy, link.reason);
     if (event.conntrack !== null) this.conntrack = event.conntrack;
@@ -123,6 +125,7 @@ export class OpenJourney {
   see(event: SightingEvent, place: Place | null, link: Link): void {
     this.joinedBy = weakerReason(this.joinedBy, link.reason);
     this.#pending = event.sighting;
+    this.unspoken = event.chain === null ? null : event;
     if (event.chain !== null) this.#heads = [...this.#heads, event];
     this.#look(event.sighting, place);
     if (place !== null) this.here = this.surelyAt = place;

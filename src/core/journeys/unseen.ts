@@ -21,6 +21,7 @@ export function unseenJourney(id: string, frames: readonly WireEvent[]): Journey
     steps: [],
     logs: [],
     conntrack: null,
+    unspoken: null,
     gaps: [],
     rulesChanged: null,
     joinedBy: "single-event",

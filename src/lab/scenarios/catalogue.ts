@@ -1,5 +1,6 @@
 /** Every scenario there is, in the order in which they are listed. */
 import { ARRIVAL } from "./families/arrival.ts";
+import { CROWD } from "./families/crowd.ts";
 import { FILTERING } from "./families/filtering.ts";
 import { PATHS } from "./families/paths.ts";
 import { ROUTING } from "./families/routing.ts";
@@ -14,4 +15,5 @@ export const SCENARIOS: readonly Scenario[] = [
   ...TRANSLATION,
   ...TOOLS,
   ...PATHS,
+  ...CROWD,
 ];

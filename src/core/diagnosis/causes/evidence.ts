@@ -1,8 +1,10 @@
 /** About the evidence itself: `gap`, `rules-missing`, `not-enough-evidence`. Nothing is concluded across a hole. */
+import type { GapEvent } from "../../events/event.ts";
 import type { Journey, Step } from "../../journeys/journey.ts";
 import type { Diagnose } from "../cause.ts";
 import { word } from "../commands.ts";
 import type { Finding } from "../finding.ts";
+import { wordsOfHole } from "../log-holes.ts";
 import type { Outcome } from "../outcome.ts";
 import { chainName } from "../rule-words.ts";
 
@@ -11,13 +13,19 @@ export const gap: Diagnose = (journey) =>
     (event): Finding => ({
       cause: "gap",
       severity: "warning",
-      what: `${event.count === null ? "some" : event.count} events were lost while it was under way (${event.gap})`,
+      what: lossOf(event),
       why: "a step that is not shown here may have happened",
       try: event.remedy,
       evidence: [],
       wouldBeWrongIf: "the lost events belong to other packets",
     }),
   );
+
+function lossOf(event: GapEvent): string {
+  const { gap, count } = event;
+  if (gap === "lines-missing") return wordsOfHole(event);
+  return `${count === null ? "some" : count} events were lost while it was under way (${gap})`;
+}
 
 export const rulesMissing: Diagnose = (journey) => {
   const missing = journey.steps.flatMap((step, at) => (isUnexplained(step) ? [at] : []));

@@ -10,6 +10,7 @@ import type { Statement } from "../../rulesets/ruleset.ts";
 import type { Circumstances } from "../cause.ts";
 import { type FindDeath, toldDrop, wordsOfDrop } from "../death.ts";
 import { endpoint } from "../flows.ts";
+import { isFromText } from "../log-holes.ts";
 import { ruleName, ruleText } from "../rule-words.ts";
 
 const TRANSLATIONS: readonly Statement["kind"][] = ["dnat", "redirect", "snat", "masquerade", "netmap"];
@@ -32,7 +33,9 @@ export const natFailed: FindDeath = (journey, circumstances) => {
     ["nf_hook_slow", "nf_hook_slow_list"],
   );
   const grown = insertsFailed(circumstances);
-  if (drop === null && !isGoneAtOnce && (rival === null || grown === 0)) return null;
+  // Of a line that a logger left out, nothing is seen either.
+  const isProof = isGoneAtOnce && !isFromText(journey);
+  if (drop === null && !isProof && (rival === null || grown === 0)) return null;
   const { src, sport, dst, dport } = journey.last?.packet ?? {
     src: null,
     sport: null,

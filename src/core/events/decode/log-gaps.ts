@@ -44,6 +44,13 @@ const PATTERNS: readonly GapPattern[] = [
       /\b(?:net_ratelimit|__?nf_|nf_|xt_|ipt?_|ip6t?_|ip6?:|arp|neigh|br_|tcp_|udp_|icmp)\w*:? (\d+) callbacks suppressed/,
     remedy: "lift the kernel's limit for the time of the trace: sysctl net.core.message_cost=0",
   },
+  {
+    gap: "rate-limited",
+    // Linux before 2.6.27.
+    pattern: /\bprintk: (\d+) messages suppressed\b/,
+    remedy:
+      "lift the kernel's limit for the time of the trace: sysctl net.core.message_cost=0 kernel.printk_ratelimit=0",
+  },
   { gap: "rate-limited", pattern: /\bSuppressed (\d+) messages? from /, remedy: JOURNAL },
   { gap: "lost-by-kernel", pattern: /\bMissed (\d+) kernel messages/, remedy: PRINTK_BUFFER },
   {

@@ -7,6 +7,7 @@ const RECORD =
 describe("a report of loss", () => {
   test.each([
     ["[ 5.5] net_ratelimit: 12 callbacks suppressed", "rate-limited", 12],
+    ["[ 5.5] printk: 7 messages suppressed.", "rate-limited", 7],
     ["[ 5.5] nf_log: please increase S_SIZE", "truncated", null],
     ["[ 5.5] ** 37 printk messages dropped **", "truncated", 37],
     ["Mar 02 13:56:16 host systemd-journald[234]: Suppressed 123 messages from kernel", "rate-limited", 123],
