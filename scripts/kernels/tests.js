@@ -38,7 +38,6 @@ export const LEFT_OUT = {
   "test/live/linking-situations.live.test.ts": "not tried on other kernels yet; --tests runs it",
   "test/live/why-not.live.test.ts":
     "conditions are the rules' words, and a hundred of them in one chain: emulation would take long",
-  "test/live/bench-smoke.live.test.ts": "what emulation measures is emulation",
   "test/live/lab.live.test.ts": "the lab runs on both backends in test/kernels/lab.guest.ts",
   "test/live/privileges.live.test.ts": "not tried on other kernels yet; --tests runs it",
   "test/live/random-kills.live.test.ts":

@@ -22,6 +22,7 @@ import { type Head, openTextInput, type TextInput } from "../sources/text-input.
 import { type EventCounts, EventTally } from "./event-tally.ts";
 import { HostEvidence } from "./host-evidence.ts";
 import { type Refusal, refusal } from "./refusal.ts";
+import { spareMemory } from "./spare-memory.ts";
 
 export interface ExplainOptions {
   readonly inputs: readonly TextInput[];
@@ -62,6 +63,9 @@ export type OnExplained = (explained: Explained) => void | Promise<void>;
 
 /** Characters of each input that are looked through for rules before the first packet is explained. */
 const READ_AHEAD = 64 * 1024 * 1024;
+
+/** Characters of a trace from which on memory is spared, at some cost of time. */
+const MUCH = 8 * 1024 * 1024;
 
 export async function explain(
   options: ExplainOptions,
@@ -116,6 +120,8 @@ class Run {
   readonly #inputs: InputReport[] = [];
   #leaving: Explained[] = [];
   #journeys = 0;
+  /** That were read as traces so far. */
+  #characters = 0;
 
   constructor(
     book: RuleBook,
@@ -157,6 +163,8 @@ class Run {
     });
     for await (const chunk of input.chunks()) {
       splitter.push(chunk);
+      this.#characters += chunk.length;
+      if (this.#characters > MUCH) spareMemory();
       if (this.#leaving.length > 0) await this.#letGo();
     }
     splitter.end();
