@@ -185,8 +185,8 @@ export function ended(child: ChildProcess): Promise<number | null> {
   return ending;
 }
 
-/** Longer than anybody needs who has some hundred thousand events to take. */
-const ENDING_MS = 60_000;
+/** Longer than anybody needs who has some million events to take from a spool. */
+const ENDING_MS = 300_000;
 
 /**
  * Asks a program to end as Ctrl-C does, and waits until it has; one that does not is killed, which is an error.
