@@ -123,6 +123,7 @@ function here(listeners: readonly Listener[]): {
 async function highestRates(bench: Bench, kind: string, all: readonly Listener[]): Promise<readonly Row[]> {
   const { here: listeners, absent } = here(all);
   const lags = new Map<string, number[]>();
+  const held = new Set<string>();
   const found = new Map<string, number>();
   const [nfpath, ...peers] = await inTurn(
     listeners.map((listener) => ({
@@ -131,6 +132,7 @@ async function highestRates(bench: Bench, kind: string, all: readonly Listener[]
       run: async () => {
         const best = await highest(bench, listener, found.get(listener.name) ?? null);
         found.set(listener.name, best.step);
+        if (best.isSendersLimit) held.add(listener.name);
         lags.set(listener.name, [...(lags.get(listener.name) ?? []), best.ending]);
         return { value: best.packetsASecond, peakBytes: null };
       },
@@ -140,6 +142,10 @@ async function highestRates(bench: Bench, kind: string, all: readonly Listener[]
   if (nfpath === undefined) throw new Error("nothing was measured");
   const lag = ({ name }: Series): Series => ({ name, values: lags.get(name) ?? [0], peakBytes: null });
   const notes = [`${EVENTS_A_PACKET} events a packet; of rates in steps of about 1.4`];
+  if (held.size > 0)
+    notes.push(
+      `beside ${[...held].join(", ")} the sender could not send faster: that is a limit of this machine`,
+    );
   return [
     {
       ...{ id: `live/${kind}/rate`, title: `highest rate without loss, ${kind}`, unit: "packets/s" },
@@ -163,9 +169,11 @@ interface Best {
   readonly packetsASecond: number;
   readonly ending: number;
   readonly step: number;
+  /** Whether more packets a second could not be had. */
+  readonly isSendersLimit: boolean;
 }
 
-const NO_RATE: Best = { packetsASecond: 0, ending: 0, step: 0 };
+const NO_RATE: Best = { packetsASecond: 0, ending: 0, step: 0, isSendersLimit: false };
 
 /** The highest step of the ladder at which nothing is lost, by halves; from a step that is likely, by neighbours. */
 async function highest(bench: Bench, listener: Listener, likely: number | null): Promise<Best> {
@@ -181,9 +189,10 @@ async function highest(bench: Bench, listener: Listener, likely: number | null):
     if (share > 0) lossy = next;
     else {
       lossless = next;
-      best = { packetsASecond, ending: heard.ending, step: next };
       // Faster it does not come: that is no limit of the listener's.
-      if (packetsASecond < rate * 0.8) break;
+      const isSendersLimit = packetsASecond < rate * 0.8;
+      best = { packetsASecond, ending: heard.ending, step: next, isSendersLimit };
+      if (isSendersLimit) break;
     }
     next = likely !== null && lossy === steps.length ? lossless + 1 : Math.floor((lossless + lossy) / 2);
     if (likely !== null && lossless === -1 && lossy < steps.length) next = lossy - 1;
@@ -199,23 +208,26 @@ function probeSeconds({ isSmoke }: Bench): number {
 /** Measured once: what is lost at a rate varies less than the rate that is reached. */
 async function losses(bench: Bench, kind: string, all: readonly Listener[], rate: number): Promise<Row> {
   const { here: listeners, absent } = here(all);
-  const offered: number[] = [];
+  const offered = new Map<string, number>();
   const [nfpath, ...peers] = await inTurn(
     listeners.map((listener) => ({
       name: listener.name,
       run: async () => {
         const { share, packetsASecond } = await probe(bench, listener, rate, probeSeconds(bench));
-        offered.push(packetsASecond);
+        offered.set(listener.name, packetsASecond);
         return { value: share, peakBytes: null };
       },
     })),
     1,
   );
   if (nfpath === undefined) throw new Error("nothing was measured");
-  const came = `${Math.round(Math.min(...offered))} to ${Math.round(Math.max(...offered))} packets/s came`;
+  const came = (series: Series): Series => ({
+    ...series,
+    note: `${Math.round(offered.get(series.name) ?? 0).toLocaleString("en-US")} packets/s came`,
+  });
   return {
     ...{ id: `live/${kind}/loss/${rate}`, title: `events lost at ${rate} packets/s, ${kind}`, unit: "share" },
-    ...{ better: "less", nfpath, peers, absent, notes: [came] },
+    ...{ better: "less", nfpath: came(nfpath), peers: peers.map(came), absent, notes: [] },
   };
 }
 
