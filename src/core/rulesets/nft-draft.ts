@@ -3,6 +3,7 @@
  */
 import type { Family } from "../netfilter/family.ts";
 import { parseNftRule } from "./nft-rule.ts";
+import { NftRule } from "./nft-rule-model.ts";
 import type { BaseChain, Chain, Rule, Table } from "./ruleset.ts";
 
 export interface NftChainDraft {
@@ -67,18 +68,9 @@ function finishNftChain(draft: NftChainDraft): Chain {
   };
 }
 
-function finishNftRule(draft: NftRuleDraft, number: number | null): Rule {
-  const { matches, statements, comment, counters, target, short } = parseNftRule(draft.text);
-  return {
-    number,
-    handle: draft.handle,
-    text: draft.text,
-    short,
-    comment,
-    counters,
-    target,
-    matches,
-    statements,
-    line: draft.line,
-  };
+function finishNftRule({ text, handle, line }: NftRuleDraft, number: number | null): Rule {
+  return new NftRule(number, handle, line, () => {
+    const { matches, statements, comment, counters, target, short } = parseNftRule(text);
+    return { text, short, comment, counters, target, matches, statements };
+  });
 }

@@ -13,6 +13,7 @@ import { NftRulesetDraft } from "./nft-commands.ts";
 import type { NftChainDraft, NftTableDraft } from "./nft-draft.ts";
 import { statementText } from "./nft-json-statements.ts";
 import { parseNftRule } from "./nft-rule.ts";
+import { type NftMeaning, NftRule } from "./nft-rule-model.ts";
 import type { Chain, Match, Rule, Ruleset, RulesetProblem, Statement, Table } from "./ruleset.ts";
 import type { RulesetContext } from "./section.ts";
 import { problem } from "./section.ts";
@@ -74,7 +75,7 @@ class JsonReader {
   readonly #context: RulesetContext;
   readonly #draft = new NftRulesetDraft();
   readonly #problems: RulesetProblem[] = [];
-  readonly #rules = new Map<NftChainDraft, Rule[]>();
+  readonly #rules = new Map<NftChainDraft, JsonRule[]>();
 
   constructor(context: RulesetContext) {
     this.#context = context;
@@ -149,16 +150,18 @@ class JsonReader {
     const chain = table.chain(String(value.chain), "assumed");
     const rules = this.#rules.get(chain) ?? [];
     this.#rules.set(chain, rules);
-    const rule = ruleOf(value);
-    if (verb === "insert") rules.unshift(rule);
-    else rules.push(rule);
+    if (verb === "insert") rules.unshift(value);
+    else rules.push(value);
   }
 
   #finish(draft: NftTableDraft): Table {
     const table = draft.finish();
     const chains = table.chains.map((chain): Chain => {
       const rules = this.#rules.get(draft.chain(chain.name, "known")) ?? [];
-      return { ...chain, rules: rules.map((rule, index) => ({ ...rule, number: index + 1 })) };
+      const finished = rules.map(
+        (value, index) => new NftRule(index + 1, handleOf(value.handle), null, () => meaningOf(value)),
+      );
+      return { ...chain, rules: finished };
     });
     return { ...table, chains };
   }
@@ -168,7 +171,9 @@ class JsonReader {
   }
 }
 
-function ruleOf(value: { readonly [key: string]: Json }): Rule {
+type JsonRule = { readonly [key: string]: Json };
+
+function meaningOf(value: JsonRule): NftMeaning {
   const comment = typeof value.comment === "string" ? value.comment : null;
   const parts: string[] = [];
   const shown: string[] = [];
@@ -198,8 +203,6 @@ function ruleOf(value: { readonly [key: string]: Json }): Rule {
     target = part.target ?? target;
   }
   return {
-    number: null,
-    handle: handleOf(value.handle),
     text: [...parts, ...(comment === null ? [] : [`comment "${comment}"`])].join(" "),
     short: shown.join(" "),
     comment,
@@ -207,7 +210,6 @@ function ruleOf(value: { readonly [key: string]: Json }): Rule {
     target,
     matches,
     statements,
-    line: null,
   };
 }
 

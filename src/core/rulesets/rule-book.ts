@@ -64,6 +64,8 @@ export class RuleBook {
   readonly #entries = new Map<string, Entry[]>();
   readonly #namespaces = new Set<string | null>();
   readonly #handles = new WeakMap<Chain, Map<bigint, number>>();
+  readonly #nftTexts = new WeakMap<Chain, Map<string, Rule[]>>();
+  readonly #iptablesTexts = new WeakMap<Chain, Map<string, Rule[]>>();
 
   constructor(rulesets: readonly Ruleset[]) {
     for (const ruleset of rulesets) {
@@ -157,12 +159,10 @@ export class RuleBook {
     const key = isIptables ? iptablesTextKey(text) : nftTextKey(text);
     const world = isIptables ? (query.tracer === "nft" ? "twin" : "xtables") : "nft";
     for (const { chain } of this.#candidates(world, query).toReversed()) {
-      const same = chain.rules.filter((rule) => {
-        return (isIptables ? iptablesTextKey(rule.text) : nftTextKey(rule.text)) === key;
-      });
-      const rule = same[0];
-      if (rule === undefined) continue;
+      const same = this.#textsOf(chain, isIptables).get(key);
+      if (same === undefined) continue;
       if (same.length > 1) return null;
+      const rule = same[0] as Rule;
       return { rule: isIptables ? rule : this.#asIptables(query, chain, rule), chain, foundBy: "text" };
     }
     return null;
@@ -201,6 +201,23 @@ export class RuleBook {
   #onlyNamespace(asked: string | null): string | null | undefined {
     if (asked !== null) return null;
     return this.#namespaces.size === 1 ? [...this.#namespaces][0] : undefined;
+  }
+
+  /** A trace without handles asks a chain again and again, and a chain may have thousands of rules. */
+  #textsOf(chain: Chain, isIptables: boolean): Map<string, Rule[]> {
+    const known = isIptables ? this.#iptablesTexts : this.#nftTexts;
+    let texts = known.get(chain);
+    if (texts === undefined) {
+      texts = new Map();
+      for (const rule of chain.rules) {
+        const key = isIptables ? iptablesTextKey(rule.text) : nftTextKey(rule.text);
+        const same = texts.get(key);
+        if (same === undefined) texts.set(key, [rule]);
+        else same.push(rule);
+      }
+      known.set(chain, texts);
+    }
+    return texts;
   }
 
   #handlesOf(chain: Chain): Map<bigint, number> {
