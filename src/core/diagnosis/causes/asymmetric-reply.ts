@@ -12,6 +12,7 @@ import type { Diagnose } from "../cause.ts";
 import { word } from "../commands.ts";
 import type { Finding } from "../finding.ts";
 import { endpoint, type OtherWay } from "../flows.ts";
+import { isSame, tupleOf } from "../tuple.ts";
 
 export const asymmetricReply: Diagnose = (journey, { request, mapping, otherWay }) => {
   if (otherWay !== null) return [throughAnotherHost(journey, otherWay)];
@@ -68,21 +69,24 @@ function throughAnotherHost(journey: Journey, { netns, journey: answer }: OtherW
   };
 }
 
+/** The step, behind the last place where NAT is done, that shows it with the addresses and ports that it came with; -1: none does. */
+export function leftAsItCame(journey: Journey): number {
+  const came = tupleOf(journey.first?.packet ?? null);
+  if (came === null) return -1;
+  return journey.steps.findIndex(({ hook, priority, sighting }, index) => {
+    if (hook !== "postrouting" || priority === null || priority < WATCH_PRIORITY) return false;
+    // A sighting of its own, and not one carried on from before NAT.
+    if (sighting === journey.steps[index - 1]?.sighting) return false;
+    const tuple = tupleOf(sighting?.packet ?? null);
+    return tuple !== null && isSame(tuple, came);
+  });
+}
+
 /** Conntrack does not know it, or it was still untranslated behind the last place where that is undone. */
 function stayedUntranslated(journey: Journey, shownBy: string | null): Finding | null {
   const state = journey.conntrack?.state ?? null;
   const isUnknown = state === "invalid" || state === "untracked";
-  const at = journey.steps.findIndex(
-    (step, index) =>
-      step.hook === "postrouting" &&
-      // A sighting of its own, and not one carried on from before NAT.
-      step.sighting !== journey.steps[index - 1]?.sighting &&
-      step.priority !== null &&
-      step.priority >= WATCH_PRIORITY &&
-      step.sighting !== null &&
-      step.sighting.packet.src === journey.first?.packet.src &&
-      step.sighting.packet.dst === journey.first?.packet.dst,
-  );
+  const at = leftAsItCame(journey);
   if (!isUnknown && at === -1) return null;
   const packet = journey.first?.packet;
   const from = endpoint(packet?.src ?? null, packet?.sport ?? null);

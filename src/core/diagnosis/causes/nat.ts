@@ -13,6 +13,7 @@ import type { Finding } from "../finding.ts";
 import { endpoint, type Mapping } from "../flows.ts";
 import { ruleName, ruleText } from "../rule-words.ts";
 import { originOfStep, withOrigin } from "../step-origin.ts";
+import { leftAsItCame } from "./asymmetric-reply.ts";
 
 const DESTINATION: readonly Statement["kind"][] = ["dnat", "redirect"];
 const SOURCE: readonly Statement["kind"][] = ["snat", "masquerade"];
@@ -70,6 +71,7 @@ export const natFromConntrack: Diagnose = (journey, { chains, mapping }) => {
   const wouldAskNat = hooks.some((hook) => chains.hasNat(hook, journey.netns, journey.family));
   // Conntrack's own word is enough; a mapping that was seen on another packet is no proof that nat is asked here.
   if (at === -1 && (mapping === null || (mapping.shownBy !== null && !wouldAskNat))) return [];
+  if (at === -1 && leftAsItCame(journey) !== -1) return [];
   return [
     {
       cause: "nat-from-conntrack",

@@ -411,5 +411,8 @@ function readConntrack(words: Words): ConntrackView {
     else if (field === "status") status = value.split(",");
     else if (field === "id") id = /^\d{1,10}$/.test(value) ? Number(value) : null;
   }
-  return { id, direction, state, status };
+  // A template's (`ct zone set`) are not the connection's: see `netlink/conntrack-status.ts`.
+  return status.includes("template")
+    ? { id: null, direction: null, state: null, status }
+    : { id, direction, state, status };
 }

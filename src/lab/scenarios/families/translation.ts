@@ -464,4 +464,68 @@ export const TRANSLATION: readonly Scenario[] = [
       { kind: "received", host: "server", port: 53, times: 0 },
     ],
   },
+  {
+    name: "answer-untranslated",
+    title: "the answer is in another conntrack zone than the question, and NAT is not undone",
+    story: "A forwarded port went dead when zones were introduced, though the server gets every request.",
+    network: routed(),
+    rules: nft(
+      "router",
+      `table ip gateway {
+        chain zones { type filter hook prerouting priority raw; policy accept;
+          iifname "c0" counter ct zone set 1
+        }
+        chain ports { type nat hook prerouting priority dstnat; policy accept;
+          ip daddr ${ROUTER} udp dport 5001 counter dnat to ${SERVER}
+          ip daddr ${ROUTER} tcp dport 80 counter dnat to ${SERVER}
+        }
+      }`,
+    ),
+    services: [
+      { host: "server", kind: "udp-echo", port: 5001 },
+      { host: "server", kind: "tcp-echo", port: 80 },
+    ],
+    acts: [
+      udpTo(ROUTER, 5001, 40_000, "silence"),
+      { kind: "tcp", host: "client", to: ROUTER, port: 80, from: 40_001, ends: "silence" },
+    ],
+    trace: { hosts: ["router"], filter: "udp port 5001 or tcp port 80" },
+    truths: [
+      {
+        packet: `udp and dst ${ROUTER}`,
+        host: "router",
+        outcome: "forwarded",
+        cause: null,
+        place: "after postrouting",
+        findings: ["dnat"],
+        out: "s0",
+      },
+      {
+        packet: `udp and src ${SERVER}`,
+        host: "router",
+        outcome: "forwarded",
+        cause: null,
+        place: "after postrouting",
+        findings: ["asymmetric-reply"],
+        out: "c0",
+      },
+      {
+        packet: `src ${SERVER} and ${SYN_ACK}`,
+        host: "router",
+        outcome: "forwarded",
+        cause: null,
+        place: "after postrouting",
+        findings: ["asymmetric-reply"],
+        out: "c0",
+      },
+    ],
+    proofs: [
+      { kind: "rule", host: "router", at: "gateway:ports:1", packets: 1 },
+      { kind: "received", host: "server", port: 5001, times: 1 },
+      // The client has no socket for what comes from an address that it did not ask.
+      { kind: "counter", host: "client", name: "UdpNoPorts", is: 1 },
+      { kind: "counter", host: "client", name: "UdpInDatagrams", is: 0 },
+      { kind: "counter", host: "client", name: "TcpOutRsts", is: 1, orMore: true },
+    ],
+  },
 ];

@@ -303,6 +303,13 @@ describe("conntrack's view", () => {
       state: "established",
       status: ["seen-reply", "confirmed"],
     });
+    const template = "ct direction original ct state new ct status template ct id 7";
+    expect(only("conntrack", `${ID} inet t pre conntrack: ${template} `).conntrack).toEqual({
+      id: null,
+      direction: null,
+      state: null,
+      status: ["template"],
+    });
     expect(only("conntrack", `${ID} inet t pre conntrack: ct state invalid `).conntrack).toEqual({
       id: null,
       direction: null,

@@ -18,6 +18,14 @@ const STATUS_BITS: readonly (readonly [bit: number, word: string])[] = [
   [0x8000, "hw-offload"],
 ];
 
+/**
+ * No connection's: what `ct zone set`, or `-j CT`, hangs on a packet before conntrack has looked at it. Its id, direction and state are the
+ * template's, and all packets of the rule share it (`nf_ct_tmpl_alloc`).
+ */
+export function isTemplate(bits: number | null): boolean {
+  return bits !== null && (bits & 0x800) !== 0;
+}
+
 const known = new Map<number, readonly string[]>();
 const MOST_KNOWN = 1024;
 

@@ -18,7 +18,7 @@ import {
   u16Attribute,
   u32Attribute,
 } from "./attributes.ts";
-import { statusWords } from "./conntrack-status.ts";
+import { isTemplate, statusWords } from "./conntrack-status.ts";
 import type { NetlinkContext } from "./context.ts";
 
 /** `include/uapi/linux/netfilter/nfnetlink_conntrack.h`, `enum ctattr_type` */
@@ -143,12 +143,14 @@ export function decodeAttachedConntrack(
   littleEndian: boolean,
 ): ConntrackView | null {
   if (!indexAttributes(attributes, entry.bytes, entry.start, entry.end, littleEndian)) return null;
+  const status = u32Attribute(attributes, CTA_STATUS);
+  if (isTemplate(status)) return null;
   const hasDirection = info !== null && info < IP_CT_UNTRACKED;
   return {
     id: u32Attribute(attributes, CTA_ID),
     direction: hasDirection ? (info < IP_CT_IS_REPLY ? "original" : "reply") : null,
     state: info === null ? null : (PACKET_STATES[info] ?? `0x${info.toString(16)}`),
-    status: statusWords(u32Attribute(attributes, CTA_STATUS) ?? 0),
+    status: statusWords(status ?? 0),
   };
 }
 

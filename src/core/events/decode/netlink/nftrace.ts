@@ -22,7 +22,7 @@ import {
   u32Attribute,
   u64Attribute,
 } from "./attributes.ts";
-import { statusWords } from "./conntrack-status.ts";
+import { isTemplate, statusWords } from "./conntrack-status.ts";
 import { interfaceName, type NetlinkContext } from "./context.ts";
 
 /** `include/uapi/linux/netfilter/nf_tables.h`, `enum nft_trace_attributes` */
@@ -241,12 +241,13 @@ const STATES: Readonly<Record<number, string>> = {
 function decodeConntrack(): ConntrackView | null {
   const state = u32Attribute(attributes, NFTA_TRACE_CT_STATE);
   const id = u32Attribute(attributes, NFTA_TRACE_CT_ID);
-  if (state === null && id === null) return null;
+  const status = u32Attribute(attributes, NFTA_TRACE_CT_STATUS);
+  if ((state === null && id === null) || isTemplate(status)) return null;
   const direction = u8Attribute(attributes, NFTA_TRACE_CT_DIRECTION);
   return {
     id,
     direction: direction === null ? null : direction === 0 ? "original" : "reply",
     state: state === null ? null : (STATES[state] ?? `0x${state.toString(16)}`),
-    status: statusWords(u32Attribute(attributes, NFTA_TRACE_CT_STATUS) ?? 0),
+    status: statusWords(status ?? 0),
   };
 }
