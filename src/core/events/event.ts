@@ -189,6 +189,8 @@ export interface LogEvent extends EventBase {
   /** Free text. */
   readonly prefix: string;
   readonly sighting: Sighting;
+  /** Conntrack's view, where the kernel attaches it to what it logs over netlink. */
+  readonly conntrack: ConntrackView | null;
 }
 
 /**

@@ -208,7 +208,9 @@ export class Linker {
   #addLog(event: LogEvent): void {
     const found = this.#search(event, event.sighting, null, null);
     const journey = found?.journey ?? this.#overAlike(event);
-    journey?.logs.push(event);
+    if (journey === null) return;
+    journey.logs.push(event);
+    journey.conntrack ??= event.conntrack;
   }
 
   /** What is told beside the trace comes later: its packet may be through already. */
@@ -564,7 +566,7 @@ function isInPlace(from: Place | null, event: Headed, place: Place | null): bool
 /** False where conntrack has told that the two are of two connections, or go different ways. */
 function isOneConnection(journey: OpenJourney, event: Headed): boolean {
   const { conntrack } = journey;
-  if (event.kind !== "step" || event.conntrack === null || conntrack === null) return true;
+  if (event.kind === "sighting" || event.conntrack === null || conntrack === null) return true;
   // Over the loopback a packet comes in again, and the entry may have been replaced by another's that was faster.
   if (event.sighting?.in === "lo") return true;
   return agree(conntrack.id, event.conntrack.id) && agree(conntrack.direction, event.conntrack.direction);

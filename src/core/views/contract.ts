@@ -86,6 +86,7 @@ function partContract(explained: Explained) {
       prefix: log.prefix,
       /** Of an NFLOG rule; null for the kernel log and for group 0. */
       nflogGroup: groupOf(log.origin.input),
+      conntrack: log.conntrack,
       at: log.time === null ? null : formatTime(log.time),
     })),
     /** Frames at the interfaces, from a capture (`--wire`). */

@@ -346,6 +346,7 @@ export class KernelLogDecoder implements LineDecoder {
       netns: this.#context.netns,
       prefix: text.slice(prefixEnd, mark),
       sighting,
+      conntrack: null,
     };
   }
 

@@ -77,6 +77,21 @@ describe("messages of a real kernel", () => {
     ]);
   });
 
+  it("carry it as well where it is no TRACE but somebody's NFLOG rule that logs", () => {
+    // `nfulnl_log_packet` makes both; the prefix tells them apart.
+    const logged = datagrams("nflog-conntrack").map((bytes) =>
+      Buffer.from(Buffer.from(bytes).toString("latin1").replaceAll("TRACE: ", "noted: "), "latin1"),
+    );
+    const logs = decode(logged).filter((event) => event.kind === "log");
+    expect(logs.map(({ conntrack }) => conntrack?.state ?? null).slice(0, 4)).toEqual([
+      null,
+      "new",
+      "new",
+      "new",
+    ]);
+    expect(logs[1]?.conntrack).toMatchObject({ id: 1740274223, direction: "original" });
+  });
+
   it("quote in an ICMP error the packet that caused it", () => {
     const error = decode(datagrams("udp-ipv4")).at(-1);
     expect(error?.kind === "step" ? error.sighting?.packet : null).toMatchObject({

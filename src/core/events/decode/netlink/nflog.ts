@@ -78,7 +78,9 @@ export function decodeNflog(
   const prefix = textAttribute(attributes, NFULA_PREFIX) ?? "";
   const step = family === "ip" || family === "ip6" ? traceStep(prefix) : null;
   if (step === null) {
-    return { kind: "log", origin: originOf(body), time, netns: context.netns, prefix, sighting };
+    const { netns } = context;
+    const conntrack = decodeConntrack(context);
+    return { kind: "log", origin: originOf(body), time, netns, prefix, sighting, conntrack };
   }
   return {
     kind: "step",
