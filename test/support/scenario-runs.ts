@@ -2,6 +2,7 @@
 import { whatTheLabLacks } from "../../src/lab/requirements.ts";
 import { missingTool } from "../../src/lab/scenarios/build.ts";
 import { SCENARIOS } from "../../src/lab/scenarios/catalogue.ts";
+import { missingInKernel } from "../../src/lab/scenarios/kernel-needs.ts";
 import { type Scenario, type Variant, variantsOf } from "../../src/lab/scenarios/scenario.ts";
 
 const lack = (await whatTheLabLacks("legacy")) ?? (await whatTheLabLacks("nft"));
@@ -14,12 +15,19 @@ const all = SCENARIOS.flatMap((scenario) =>
   variantsOf(scenario).map((variant): ScenarioRun => [scenario.name, variant, scenario]),
 );
 
-/** Runs that need a program which is not installed, and what they lack. */
+/** Runs that need a program or a part of the kernel which is not there, and what they lack. */
 export const lacking: ReadonlyMap<string, string> = new Map(
-  all.flatMap(([name, variant, scenario]) => {
-    const tool = missingTool(scenario, variant);
-    return tool === null || lacks !== null ? [] : [[`${name}, ${variant}`, `${tool} is not installed`]];
-  }),
+  (
+    await Promise.all(
+      all.map(async ([name, variant, scenario]): Promise<readonly [string, string][]> => {
+        if (lacks !== null) return [];
+        const tool = missingTool(scenario, variant);
+        if (tool !== null) return [[`${name}, ${variant}`, `${tool} is not installed`]];
+        const part = await missingInKernel(scenario);
+        return part === null ? [] : [[`${name}, ${variant}`, `this kernel has no ${part}`]];
+      }),
+    )
+  ).flat(),
 );
 
 export const scenarioRuns: readonly ScenarioRun[] = all.filter(

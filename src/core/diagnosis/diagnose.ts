@@ -151,7 +151,11 @@ export class Diagnosis {
       chains: this.#chains,
       mapping,
       request: this.#requests.get(journey.id) ?? null,
-      silence: answer === null && hole === null ? this.#flows.silences.of(journey, latest) : null,
+      // What a tunnel carries is answered, the tunnel's own packets are not.
+      silence:
+        answer === null && hole === null && relations.carries.length === 0
+          ? this.#flows.silences.of(journey, latest)
+          : null,
       otherWay: answer === null && expected !== null ? this.#flows.answeredAnotherWay(journey) : null,
       takesAnswer: expected === null ? null : this.#takes(expected),
       besides,

@@ -12,6 +12,7 @@ import { writeSysctl } from "../../linux/sysctl.ts";
 import { ipBatch, namespaceNames, newLabId, removeLab } from "../lab-namespaces.ts";
 import { LabRegister } from "../lab-register.ts";
 import { fillConntrack } from "./fill-conntrack.ts";
+import { missingInKernel } from "./kernel-needs.ts";
 import { cableLines, hostLines, hostsOf, type Network } from "./network.ts";
 import type { RuleText, Scenario, Variant } from "./scenario.ts";
 
@@ -43,6 +44,11 @@ export async function buildScenario(
   variant: Variant,
   { isKept = false, register = new LabRegister() }: BuildOptions = {},
 ): Promise<Result<BuiltScenario, HostRefusal>> {
+  const lacking = await missingInKernel(scenario);
+  if (lacking !== null)
+    return refused(
+      hostRefusal("kernel-lacks", `this kernel has no ${lacking}`, "distributions' kernels have it"),
+    );
   const id = newLabId();
   const namespaces = namespaceNames(id, hostsOf(scenario.network));
   const noted = register.add({ id, owner: isKept ? null : process.pid });
@@ -88,8 +94,8 @@ async function build(
     const filled = await fillConntrack(name);
     if (!filled.ok) return filled;
   }
-  for (const [, name] of hosts) {
-    const isUp = await linksComeUp(name);
+  for (const [host, name] of hosts) {
+    const isUp = await linksComeUp(name, Object.keys(network.hosts[host]?.tunnels ?? {}));
     if (!isUp.ok) return isUp;
   }
   return unplug(network, namespaces);
@@ -138,14 +144,18 @@ async function unplug(
 
 const CARRIER_MS = 3_000;
 
-/** A frame sent before the link's carrier is known is lost, and with it the first packet of the experiment. */
-async function linksComeUp(namespace: string): Promise<Result<void, HostRefusal>> {
+/** Tunnels have no carrier to wait for. A frame sent before the link's carrier is known is lost, and with it the first packet of the experiment. */
+async function linksComeUp(
+  namespace: string,
+  tunnels: readonly string[],
+): Promise<Result<void, HostRefusal>> {
   const deadline = performance.now() + CARRIER_MS;
   for (;;) {
     const links = await runSuccessfully("ip", ["-netns", namespace, "-oneline", "link", "show"]);
     if (!links.ok) return links;
     const waiting = links.value
       .split("\n")
+      .filter((line) => !tunnels.includes(line.split(": ")[1] ?? ""))
       .find((line) => /<[A-Z,_-]*BROADCAST/.test(line) && !/ state UP /.test(line));
     if (waiting === undefined) return ok(undefined);
     if (performance.now() > deadline) {

@@ -6,6 +6,7 @@ import { PATHS } from "./families/paths.ts";
 import { ROUTING } from "./families/routing.ts";
 import { TOOLS } from "./families/tools.ts";
 import { TRANSLATION } from "./families/translation.ts";
+import { TUNNELS } from "./families/tunnels.ts";
 import type { Scenario } from "./scenario.ts";
 
 export const SCENARIOS: readonly Scenario[] = [
@@ -16,4 +17,5 @@ export const SCENARIOS: readonly Scenario[] = [
   ...TOOLS,
   ...PATHS,
   ...CROWD,
+  ...TUNNELS,
 ];

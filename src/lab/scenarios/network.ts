@@ -25,6 +25,10 @@ export interface End {
 
 export interface Host {
   readonly bridges?: Readonly<Record<string, readonly string[]>>;
+  /** Devices that put packets into others, by name. */
+  readonly tunnels?: Readonly<Record<string, Tunnel>>;
+  /** Words behind `ip xfrm`: states and policies of IPsec. */
+  readonly ipsec?: readonly string[];
   /** Words behind `ip route add`. */
   readonly routes?: readonly string[];
   /** Words behind `ip rule add`. */
@@ -37,6 +41,13 @@ export interface Host {
   readonly hasFullConntrack?: boolean;
   /** Links that lie dead once all is built: their other end is taken down. */
   readonly unplugged?: readonly string[];
+}
+
+export interface Tunnel {
+  /** Words behind `ip link add NAME type`. */
+  readonly type: string;
+  /** With their prefix lengths. */
+  readonly addresses: readonly string[];
 }
 
 /** `02:` marks an address as locally administered. */
@@ -66,6 +77,7 @@ export function hostLines(network: Network, host: string): readonly string[] {
   const config = network.hosts[host] ?? {};
   const ends = network.cables.flatMap(({ ends }) => ends).filter((end) => end.host === host);
   const bridges = Object.entries(config.bridges ?? {});
+  const tunnels = Object.entries(config.tunnels ?? {});
   return [
     "link set lo up",
     // A port of a bridge that learns for 15 s would lose the first packets.
@@ -77,9 +89,13 @@ export function hostLines(network: Network, host: string): readonly string[] {
     ...bridges.flatMap(([name, addresses]) => addresses.map((address) => addressLine(address, name))),
     ...ends.map(({ link }) => `link set ${link} up`),
     ...bridges.map(([name]) => `link set ${name} up`),
+    ...tunnels.map(([name, { type }]) => `link add ${name} type ${type}`),
+    ...tunnels.flatMap(([name, { addresses }]) => addresses.map((address) => addressLine(address, name))),
+    ...tunnels.map(([name]) => `link set ${name} up`),
     ...(config.routes ?? []).map((words) => `route add ${words}`),
     ...(config.policy ?? []).map((words) => `rule add ${words}`),
     ...(config.neighbours ?? []).map((words) => `neighbour add ${words}`),
+    ...(config.ipsec ?? []).map((words) => `xfrm ${words}`),
   ];
 }
 

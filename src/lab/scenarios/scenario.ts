@@ -130,6 +130,9 @@ export interface Truth {
   readonly findings?: ByVariant<readonly string[]>;
   /** How many such packets there are at least, all alike; default 1. What is not answered may be sent again. */
   readonly packets?: number;
+  /** The packet that it goes on in, and the one that it came in, as `packet`: of a tunnel or IPsec. */
+  readonly carriedBy?: string;
+  readonly unpackedFrom?: string;
   /** The link that it leaves by. */
   readonly out?: string;
   /** What a trace must have beside netfilter's word to know this: what was on the wire, what the kernel freed and why. */

@@ -10,6 +10,7 @@ import type { Filter } from "../../core/filters/filter.ts";
 import { parseFilter } from "../../core/filters/parse.ts";
 import { matchesFilter } from "../../core/filters/predicate.ts";
 import type { Journey, Step } from "../../core/journeys/journey.ts";
+import type { Relation } from "../../core/journeys/relations.ts";
 import { type Beside, forVariant, type Scenario, type Truth, type Variant } from "./scenario.ts";
 
 export interface Comparison {
@@ -59,7 +60,10 @@ export function compare(
         journey.first !== null &&
         matchesFilter(filter, journey.first) === true,
     );
-    wrong.push(...compareAll(truth, about, findings, variant).map((what) => `${truth.packet}: ${what}`));
+    wrong.push(
+      ...compareAll(truth, about, findings, variant).map((what) => `${truth.packet}: ${what}`),
+      ...about.flatMap((one) => wrongCarriers(one, truth, explained)),
+    );
   }
   return { wrong, awaited: [...new Set(awaited)], unseen };
 }
@@ -101,6 +105,23 @@ function compareOne(
   return wrong;
 }
 
+/** Where it is tied to another packet than the one that carries it. */
+function wrongCarriers(
+  { relations }: Explained,
+  { packet, carriedBy, unpackedFrom }: Truth,
+  explained: readonly Explained[],
+): readonly string[] {
+  const isIn = (relation: Relation | null, wanted: string | undefined) => {
+    if (wanted === undefined) return true;
+    const outer = explained.find(({ journey }) => journey.id === relation?.journey)?.journey.first ?? null;
+    return outer !== null && matchesFilter(filterOf({ packet: wanted }), outer) === true;
+  };
+  return [
+    ...(isIn(relations.carriedBy, carriedBy) ? [] : [`${packet}: it does not go on in ${carriedBy}`]),
+    ...(isIn(relations.unpackedFrom, unpackedFrom) ? [] : [`${packet}: it did not come in ${unpackedFrom}`]),
+  ];
+}
+
 /** In the terms that a truth's place is in: of the rule that ended it, or of the last hook that it is known to have passed. */
 function endOf(journey: Journey, place: string): string {
   if (place.startsWith("after "))
@@ -115,7 +136,7 @@ function stepPlace({ event, kind, resolved }: Step): string {
   return `${event.table}:${event.chain}:${what}`;
 }
 
-function filterOf({ packet }: Truth): Filter {
+function filterOf({ packet }: Pick<Truth, "packet">): Filter {
   const filter = parseFilter(packet);
   if (!filter.ok || filter.value === null) throw new Error(`a truth's packet cannot be read: ${packet}`);
   return filter.value;
