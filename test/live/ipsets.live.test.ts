@@ -25,7 +25,7 @@ const lacks = process.getuid?.() !== 0 ? "needs root" : missing === undefined ? 
 
 const HOST = `nfpIh${process.pid}`;
 const FAR = `nfpIf${process.pid}`;
-const SEEDS = (process.env.NFPATH_IPSET_SEEDS ?? "1,2,3").split(",").map(Number);
+const SEEDS = (process.env.NFPATH_IPSET_SEEDS ?? "1").split(",").map(Number);
 const PACKETS = 25;
 const SENDER = fileURLToPath(new URL("./send-frames.js", import.meta.url));
 

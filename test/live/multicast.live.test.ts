@@ -23,7 +23,7 @@ const lacks = process.getuid?.() !== 0 ? "needs root" : missing === undefined ? 
 
 const HOST = `nfpMh${process.pid}`;
 const FAR = `nfpMf${process.pid}`;
-const SEEDS = (process.env.NFPATH_MULTICAST_SEEDS ?? "1,2,3,4").split(",").map(Number);
+const SEEDS = (process.env.NFPATH_MULTICAST_SEEDS ?? "1,2").split(",").map(Number);
 const PACKETS = 40;
 const SENDER = fileURLToPath(new URL("./send-frames.js", import.meta.url));
 const DEVICES = ["d0", "d1"] as const;
