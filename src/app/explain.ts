@@ -10,7 +10,6 @@ import { ok, type Result, refused } from "../core/base/result.ts";
 import { isProbablyBinary } from "../core/base/text.ts";
 import type { Explained } from "../core/diagnosis/diagnose.ts";
 import { DEFAULT_EXPLAINER_OPTIONS, Explainer, type ExplainerOptions } from "../core/diagnosis/explainer.ts";
-import { NflogCaptureDecoder } from "../core/events/decode/nflog-capture.ts";
 import { looksLikeTrace, TextTraceDecoder } from "../core/events/decode/text-trace.ts";
 import type { Event, UnparsedEvent } from "../core/events/event.ts";
 import { looksLikeSnapshot } from "../core/hosts/read-snapshot.ts";
@@ -187,6 +186,7 @@ class Run {
   }
 
   async readCapture(capture: CaptureInput): Promise<void> {
+    const { NflogCaptureDecoder } = await import("../core/events/decode/nflog-capture.ts");
     const decoder = new NflogCaptureDecoder(capture.name, capture.interfaceNames);
     const eventsBefore = this.#events.total;
     for await (const chunk of capture.chunks()) {

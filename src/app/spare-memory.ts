@@ -7,7 +7,7 @@
 import { setFlagsFromString } from "node:v8";
 
 /** Percent of what is alive by which the heap may grow until the next look. */
-const MOST_GARBAGE = 70;
+const MOST_GARBAGE = 40;
 
 let isSparing = false;
 

@@ -6,7 +6,6 @@ import { type ExitStatus, type Refusal, refusal } from "../app/refusal.ts";
 import { ok, type Result, refused } from "../core/base/result.ts";
 import type { OutcomeVerdict } from "../core/diagnosis/outcome.ts";
 import type { Filter } from "../core/filters/filter.ts";
-import { parseFilter } from "../core/filters/parse.ts";
 import type { RuleBook } from "../core/rulesets/rule-book.ts";
 import type { Format } from "./choices.ts";
 import { type Choice, isChosen, OUTCOMES } from "./choose.ts";
@@ -14,7 +13,6 @@ import { Output } from "./output.ts";
 import { presenterFor, type ViewFlags, viewFor } from "./present.ts";
 import { say, sayRefusal } from "./say.ts";
 import { isNotWhole, summaryLines, summaryObject, Tally } from "./summary.ts";
-import { whyNotPresenter } from "./why-not.ts";
 
 export interface ExplainFlags extends ViewFlags {
   readonly rules: readonly string[];
@@ -28,7 +26,7 @@ export interface ExplainFlags extends ViewFlags {
 }
 
 export async function explainCommand(words: readonly string[], flags: ExplainFlags): Promise<ExitStatus> {
-  const meant = understand(words, flags);
+  const meant = await understand(words, flags);
   if (!meant.ok) return fail(meant.error);
   const { choice } = meant.value;
   const view = viewFor(flags, flags.format, false);
@@ -38,7 +36,7 @@ export async function explainCommand(words: readonly string[], flags: ExplainFla
   const ruleInputs = openInputs(flags.rules);
   if (!ruleInputs.ok) return fail(ruleInputs.error);
   const output = new Output(process.stdout);
-  const why = flags.whyNot === undefined ? null : whyNotPresenter(flags.whyNot, flags.format, output);
+  const why = await whyNotOf(flags, output);
   const printer = why ?? presenterFor(view.value, flags.format, output, false);
   const tally = new Tally();
   let hasBegun = false;
@@ -76,13 +74,20 @@ export async function explainCommand(words: readonly string[], flags: ExplainFla
   return flags.strict && isNotWhole(tally, done.value) ? 4 : 0;
 }
 
+// What few runs need is loaded when it is asked for: a third of a small file's time is loading.
+async function whyNotOf({ whyNot, format }: ExplainFlags, output: Output) {
+  if (whyNot === undefined) return null;
+  const { whyNotPresenter } = await import("./why-not.ts");
+  return whyNotPresenter(whyNot, format, output);
+}
+
 interface Meaning {
   readonly inputs: readonly string[];
   readonly choice: Choice;
 }
 
 /** Words that name files are inputs; the others are a filter, as tcpdump takes one behind its options. */
-function understand(words: readonly string[], flags: ExplainFlags): Result<Meaning, Refusal> {
+async function understand(words: readonly string[], flags: ExplainFlags): Promise<Result<Meaning, Refusal>> {
   const isInput = (word: string) => word === "-" || existsSync(word);
   const named = words.filter(isInput);
   const filterWords = words.filter((word) => !isInput(word));
@@ -104,7 +109,7 @@ function understand(words: readonly string[], flags: ExplainFlags): Result<Meani
       ),
     );
   }
-  const filter = readFilter(flags.filter ?? filterWords.join(" "));
+  const filter = await readFilter(flags.filter ?? filterWords.join(" "));
   if (!filter.ok) return filter;
   return ok({ inputs, choice: { filter: filter.value, only: only.value, journeys: chosen(flags.journey) } });
 }
@@ -114,7 +119,10 @@ export function chosen(ids: readonly string[]): ReadonlySet<string> | null {
   return ids.length === 0 ? null : new Set(ids);
 }
 
-export function readFilter(text: string): Result<Filter | null, Refusal> {
+/** Null for no words, which chooses all. */
+export async function readFilter(text: string): Promise<Result<Filter | null, Refusal>> {
+  if (text.trim() === "") return ok(null);
+  const { parseFilter } = await import("../core/filters/parse.ts");
   const parsed = parseFilter(text);
   if (parsed.ok) return parsed;
   const { message, at, hint } = parsed.error;

@@ -25,7 +25,7 @@ export async function followCommand(
   }
   const view = viewFor(flags, flags.format, true);
   if (!view.ok) return fail(view.error);
-  const filter = readFilter(flags.filter ?? words.filter((word) => !existsSync(word)).join(" "));
+  const filter = await readFilter(flags.filter ?? words.filter((word) => !existsSync(word)).join(" "));
   if (!filter.ok) return fail(filter.error);
   const only = onlyOutcomes(flags.only);
   if (!only.ok) return fail(only.error);

@@ -22,7 +22,7 @@ export async function printScriptCommand(
   flags: ScriptFlags,
 ): Promise<ExitStatus> {
   const filterText = words.join(" ");
-  const filter = readFilter(filterText);
+  const filter = await readFilter(filterText);
   if (!filter.ok) return fail(filter.error);
   if (flags.netns.length > 0 || userCommand.length > 0) {
     const what = flags.netns.length > 0 ? "--netns" : "a command behind --";

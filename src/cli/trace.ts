@@ -33,7 +33,7 @@ export async function traceCommand(
   command: readonly string[],
   flags: TraceFlags,
 ): Promise<ExitStatus> {
-  const filter = readFilter(words.join(" "));
+  const filter = await readFilter(words.join(" "));
   if (!filter.ok) return fail(filter.error);
   const view = viewFor(flags, flags.format, false);
   if (!view.ok) return fail(view.error);

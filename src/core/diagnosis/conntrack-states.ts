@@ -5,7 +5,7 @@
  * the packet has, one that asks for nothing else and did not match names only states that it has not.
  */
 import type { Journey, Step } from "../journeys/journey.ts";
-import type { Match, Rule } from "../rulesets/ruleset.ts";
+import type { Chain, Match, Rule } from "../rulesets/ruleset.ts";
 
 export type ConntrackState = "new" | "established" | "related" | "invalid" | "untracked";
 
@@ -81,15 +81,25 @@ function passedOver(journey: Journey, step: Step): readonly Rule[] {
   const { chain, rule } = step.resolved;
   if (chain === null || isBeforeConntrack(step) || !chain.complete || chain.positions !== "known") return [];
   const end = step.kind !== "rule" ? Number.POSITIVE_INFINITY : (rule?.number ?? step.event.number ?? 0);
-  return chain.rules.filter(
+  return stateRulesOf(chain).filter(
     (candidate) =>
       (candidate.number ?? Number.POSITIVE_INFINITY) < end &&
-      asksForStateAlone(candidate) &&
       !journey.steps.some(
         (other) => other.hop === step.hop && other.resolved.chain === chain && isSameRule(other, candidate),
       ),
   );
 }
+
+/** Asked of every packet that comes through, and a chain may have thousands of rules. */
+function stateRulesOf(chain: Chain): readonly Rule[] {
+  const known = STATE_RULES.get(chain);
+  if (known !== undefined) return known;
+  const found = chain.rules.filter((rule) => /state/i.test(rule.short) && asksForStateAlone(rule));
+  STATE_RULES.set(chain, found);
+  return found;
+}
+
+const STATE_RULES = new WeakMap<Chain, readonly Rule[]>();
 
 function isSameRule({ resolved, event }: Step, rule: Rule): boolean {
   if (resolved.rule === rule) return true;

@@ -43,7 +43,7 @@ export interface Answer {
 /** Another connection that has the addresses and ports under which a packet was to leave. */
 export type Rival = Omit<Mapping, "direction">;
 
-const MOST_CONNECTIONS = 100_000;
+const MOST_CONNECTIONS = 60_000;
 
 /** Requests under way: an answer comes soon, or hardly ever. */
 const MOST_WAITING = 20_000;
