@@ -266,6 +266,8 @@ describe.skipIf(lacks !== null).each(MECHANISMS)("a trace by %s that ends", (mec
     withDoom(async (doom) => {
       const run = await bringTo("tracing", doom);
       const inhabitant = shell("sleep 20", doom.netns).catch(() => {});
+      const living = `for pid in $(ip netns pids ${doom.netns}); do cat /proc/$pid/comm || :; done 2>&-`;
+      await until("somebody lives there", async () => (await shell(living)).includes("sleep"));
       process.kill(doom.process("guardian"), "SIGKILL");
       process.kill(run.pid, "SIGKILL");
       await shell(`ip netns delete ${doom.netns}`);
