@@ -74,7 +74,7 @@ export async function explainCommand(words: readonly string[], flags: ExplainFla
   return flags.strict && isNotWhole(tally, done.value) ? 4 : 0;
 }
 
-// What few runs need is loaded when it is asked for: a third of a small file's time is loading.
+// What few runs need is loaded when it is asked for: two thirds of a small file's time are loading.
 async function whyNotOf({ whyNot, format }: ExplainFlags, output: Output) {
   if (whyNot === undefined) return null;
   const { whyNotPresenter } = await import("./why-not.ts");

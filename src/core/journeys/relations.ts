@@ -13,6 +13,7 @@ import { Ipv6Fragments } from "./ipv6-fragments.ts";
 import type { Journey } from "./journey.ts";
 import type { Trail } from "./trail.ts";
 import { mixed, TrailIndex } from "./trail-index.ts";
+import { Shelf } from "./trail-shelf.ts";
 
 export interface Relations {
   /** The journey in another namespace that this one goes on from. */
@@ -75,9 +76,7 @@ export const NO_RELATIONS: Relations = {
 
 /** Headers of packets that an error could quote, or a reset answer. */
 const MOST_SHAPES = 40_000;
-const MOST_KEPT = 50_000;
-/** Journeys alike in all headers that are kept, and that are named. */
-const MOST_ALIKE = 1_000;
+/** Journeys alike in all headers that are named. */
 const MOST_NAMED = 16;
 /** Sockets of two namespaces are read one after the other. */
 const EARLIEST_NANOS = -5e8;
@@ -397,34 +396,4 @@ function connectionKey(
   dport: number | null,
 ): number {
   return mixed(mixed(mixed(mixed(0, src), sport), dst), dport);
-}
-
-/** Trails by key, the oldest first; the oldest keys are forgotten first. */
-class Shelf {
-  readonly #byKey = new Map<string, Trail[]>();
-
-  get isEmpty(): boolean {
-    return this.#byKey.size === 0;
-  }
-
-  at(key: string): readonly Trail[] {
-    return this.#byKey.get(key) ?? [];
-  }
-
-  put(key: string, trail: Trail): void {
-    const there = this.#byKey.get(key) ?? [];
-    this.#byKey.delete(key);
-    this.#byKey.set(key, there);
-    there.push(trail);
-    if (there.length > MOST_ALIKE) there.shift();
-    if (this.#byKey.size <= MOST_KEPT) return;
-    const oldest = this.#byKey.keys().next();
-    if (!oldest.done) this.#byKey.delete(oldest.value);
-  }
-
-  take(key: string, id: string): void {
-    const left = this.at(key).filter((trail) => trail.id !== id);
-    if (left.length === 0) this.#byKey.delete(key);
-    else this.#byKey.set(key, left);
-  }
 }
